@@ -1,0 +1,50 @@
+# One OBJECT library per layer, all in one shared library. Not static archives: a linker drops from an archive every
+# object that nobody names, and ops and kernels are found by their registration alone.
+set(HIPPOGRAD_LAYERS tensor autograd nn ssm vlm)
+set(tensor_sources   tensor/*.cpp tensor/cpu/*.cpp)
+set(autograd_sources autograd/*.cpp autograd/ops/*.cpp)
+set(nn_sources       nn/*.cpp)
+set(ssm_sources      ssm/*.cpp ssm/ops/*.cpp)
+set(vlm_sources      vlm/*.cpp)
+
+add_library(hippograd SHARED)
+add_library(hippograd::hippograd ALIAS hippograd)
+
+foreach(layer IN LISTS HIPPOGRAD_LAYERS)
+  list(TRANSFORM ${layer}_sources PREPEND "${PROJECT_SOURCE_DIR}/" OUTPUT_VARIABLE patterns)
+  file(GLOB sources CONFIGURE_DEPENDS ${patterns})
+  if(sources)
+    add_library(hippograd_${layer} OBJECT ${sources})
+    target_include_directories(hippograd_${layer} PRIVATE "${PROJECT_SOURCE_DIR}")
+    target_link_libraries(hippograd_${layer} PRIVATE
+      hippograd_flags fmt::fmt OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json PNG::PNG)
+    target_sources(hippograd PRIVATE $<TARGET_OBJECTS:hippograd_${layer}>)
+  endif()
+endforeach()
+target_link_libraries(hippograd_tensor PRIVATE Eigen3::Eigen)   # used in tensor/cpu/ only: tools/check_layers.py
+
+target_include_directories(hippograd PUBLIC
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+  $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/hippograd>)
+target_compile_features(hippograd PUBLIC cxx_std_20)
+target_link_libraries(hippograd PRIVATE
+  $<BUILD_INTERFACE:hippograd_flags> fmt::fmt OpenMP::OpenMP_CXX PNG::PNG Threads::Threads ${CMAKE_DL_LIBS})
+target_link_options(hippograd PRIVATE -Wl,--no-undefined)   # not under sanitizers: see below
+if(HIPPOGRAD_SANITIZE)
+  set_property(TARGET hippograd PROPERTY LINK_OPTIONS "")   # their run time is found in the program
+endif()
+# It lies beside the Python extension, so that build/python is importable as it is. No SOVERSION: wheels hold no
+# links, and three names would mean three copies.
+set(HIPPOGRAD_PYTHON_DIR "${PROJECT_BINARY_DIR}/python/hippograd")
+set_target_properties(hippograd PROPERTIES
+  LIBRARY_OUTPUT_DIRECTORY "${HIPPOGRAD_PYTHON_DIR}" BUILD_RPATH_USE_ORIGIN ON INSTALL_RPATH "$ORIGIN")
+
+# The facts about this build. The file is compiled for the oldest processor, since it must run on any.
+string(REPLACE ";" " " isa_text "${HIPPOGRAD_ISA}")
+string(TOUPPER "${CMAKE_BUILD_TYPE}" build_type)
+set_source_files_properties("${PROJECT_SOURCE_DIR}/tensor/build_info.cpp" PROPERTIES
+  COMPILE_OPTIONS "$<$<BOOL:${HIPPOGRAD_ISA}>:-march=x86-64>"
+  COMPILE_DEFINITIONS "HIPPOGRAD_VERSION=\"${PROJECT_VERSION}\";HIPPOGRAD_ISA=\"${isa_text}\";\
+HIPPOGRAD_BUILD_TYPE=\"${CMAKE_BUILD_TYPE}\";HIPPOGRAD_SANITIZERS=\"${HIPPOGRAD_SANITIZE}\";\
+HIPPOGRAD_COMPILER=\"${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}\"")

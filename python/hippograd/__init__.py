@@ -1,0 +1,4 @@
+"""hippograd: autodiff tensors, state space layers and vision-language models.   import hippograd as hg"""
+from . import _processor
+
+_processor.check()
