@@ -1,0 +1,30 @@
+"""The package as it was built: the processor check, and the doctor."""
+import subprocess
+import sys
+
+import pytest
+
+from hippograd import _build, _processor
+
+
+def test_processor_has_what_was_compiled_in():
+    assert _processor.missing() == []
+
+
+def test_foreign_processor_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr(_build, "isa", ["avx2", "avx9000"])
+    monkeypatch.setattr(_processor, "features", lambda: {"avx2"})
+    with pytest.raises(ImportError, match="lacks avx9000; .*HIPPOGRAD_NATIVE=OFF"):
+        _processor.check()
+
+
+def test_an_unknown_system_is_not_refused(monkeypatch):
+    monkeypatch.setattr(_processor, "features", lambda: None)
+    _processor.check()
+
+
+def test_doctor_reports_and_succeeds():
+    result = subprocess.run([sys.executable, "-m", "hippograd", "doctor"], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for word in (_build.version, "threads", "GPU", "python"):
+        assert word in result.stdout
