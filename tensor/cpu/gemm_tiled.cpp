@@ -1,0 +1,391 @@
+// Third rung of the product ladder: C = A B by register tiles, after Goto & van de Geijn, "Anatomy of
+// High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008) and the BLIS papers, with B packed by the task
+// that uses it, A mostly read in place, and no shared state between tasks.
+//
+//   task    a block of rows x columns of one C (or several whole products of a batch); tasks are independent
+//   block   kBlockK values of p times kBlockN columns: the piece of B that lies in the L2 cache
+//   panel   kPanel = 2 registers of columns of a block, stored [p][column]
+//   tile    at most kGemmRows rows x one panel: all of it in registers while p runs over the block
+//
+// Per p a full tile costs 2 loads of B, kGemmRows broadcasts of A and 2 kGemmRows fused multiply-adds, so
+// the multiply-add units are the bound: 24 of them against 14 loads with AVX-512.
+//
+// Each element of C is accumulated in one register lane by fused multiply-adds in the order of p, whatever tile
+// it falls in, and blocks of p are cut by k alone. So neither threads nor m, n, batch change a bit of it.
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <type_traits>
+
+#include "tensor/cpu/gemm.h"
+#include "tensor/cpu/gemm_vec.h"
+
+namespace hippograd::cpu {
+namespace {
+
+constexpr int kTileVecs = 2;                               // registers across a tile
+constexpr int64_t kBlockBytes = 384 * 1024;                // packed B of one task, meant for L2
+constexpr int64_t kStripBytes = 16 * 1024;                 // rows of A of one tile, meant for L1
+constexpr double kForkFlops = 2e6;                         // about 20 us on one core: below it, no fork
+constexpr double kTaskFlops = 2e7;                         // long products are cut into tasks of this size ...
+constexpr int64_t kTasksPerThread = 4;                     // ... so that a busy core delays one task only
+
+template <class T>
+constexpr int64_t kPanel = kTileVecs * Vec<T>::lanes;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Block of p: as long as a strip of A fits into L1, all blocks of (nearly) equal length. Depends on k only.
+template <class T>
+int64_t block_k(int64_t k) {
+  constexpr int64_t longest = kStripBytes / (kGemmRows * static_cast<int64_t>(sizeof(T)));
+  return ceil_div(k, ceil_div(k, longest));
+}
+
+// What happens to a finished tile: C = (load_c ? C : 0) + alpha * acc + bias.
+template <class T>
+struct Epilogue {
+  T alpha;
+  const T* bias;  // at the tile's first column, or null
+  bool load_c;
+  int last;  // lanes in use of the tile's last register
+};
+
+template <class T>
+using TileKernel = void (*)(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c, int64_t c_row,
+                            const Epilogue<T>& out);
+
+// One tile: MR rows x NV registers. A is packed as [p][kGemmRows] or read in place with unit column stride.
+template <class T, int MR, int NV, bool kPackedA>
+void tile(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c, int64_t c_row,
+          const Epilogue<T>& out) {
+  using V = Vec<T>;
+  V acc[MR][NV];
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) acc[i][v] = V::zero();
+  }
+  // Rows in place are addressed as one of four bases plus 0, 1 or 2 row strides: few enough integer registers.
+  const T* base[4] = {a, a + 3 * a_row, a + 6 * a_row, a + 9 * a_row};
+  for (int64_t p = 0; p < k; ++p) {
+    V bv[NV];
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) bv[v] = V::load(b + v * V::lanes);
+#pragma GCC unroll 12
+    for (int i = 0; i < MR; ++i) {
+      const V x = V::broadcast(kPackedA ? a[i] : base[i / 3][(i % 3) * a_row]);
+#pragma GCC unroll 2
+      for (int v = 0; v < NV; ++v) acc[i][v] = V::fma(x, bv[v], acc[i][v]);
+    }
+    b += b_row;
+    if constexpr (kPackedA) {
+      a += kGemmRows;
+    } else {
+#pragma GCC unroll 4
+      for (int g = 0; g < 4; ++g) ++base[g];
+    }
+  }
+
+  const V alpha = V::broadcast(out.alpha);
+#pragma GCC unroll 12
+  for (int i = 0; i < MR; ++i) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) {
+      const bool full = v + 1 < NV || out.last == V::lanes;
+      T* dst = c + i * c_row + v * V::lanes;
+      V x;
+      if (out.load_c) {
+        x = V::fma(alpha, acc[i][v], full ? V::load(dst) : V::load(dst, out.last));
+      } else {
+        x = V::mul(alpha, acc[i][v]);
+      }
+      if (out.bias) {
+        const T* bias = out.bias + v * V::lanes;
+        x = V::add(x, full ? V::load(bias) : V::load(bias, out.last));
+      }
+      full ? V::store(dst, x) : V::store(dst, x, out.last);
+    }
+  }
+}
+
+// kernels[packed A][registers - 1][rows - 1]
+template <class T>
+struct TileTable {
+  TileKernel<T> kernels[2][kTileVecs][kGemmRows];
+
+  template <int MR = kGemmRows>
+  constexpr void fill() {
+    kernels[0][0][MR - 1] = tile<T, MR, 1, false>;
+    kernels[0][1][MR - 1] = tile<T, MR, 2, false>;
+    kernels[1][0][MR - 1] = tile<T, MR, 1, true>;
+    kernels[1][1][MR - 1] = tile<T, MR, 2, true>;
+    if constexpr (MR > 1) fill<MR - 1>();
+  }
+  constexpr TileTable() : kernels{} { fill(); }
+};
+
+template <class T>
+constexpr TileTable<T> kTiles;
+
+// dst[4 x 4, row stride ld] = transpose of src[4 x 4, row stride s].
+template <class T>
+inline void transpose4(T* dst, int64_t ld, const T* src, int64_t s) {
+#if defined(__SSE2__)
+  if constexpr (std::is_same_v<T, float>) {
+    __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + s);
+    __m128 r2 = _mm_loadu_ps(src + 2 * s), r3 = _mm_loadu_ps(src + 3 * s);
+    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
+    _mm_storeu_ps(dst, r0);
+    _mm_storeu_ps(dst + ld, r1);
+    _mm_storeu_ps(dst + 2 * ld, r2);
+    _mm_storeu_ps(dst + 3 * ld, r3);
+    return;
+  } else {
+    for (int h = 0; h < 4; h += 2) {    // 2 x 2 blocks
+      for (int q = 0; q < 4; q += 2) {
+        const __m128d x = _mm_loadu_pd(src + h * s + q), y = _mm_loadu_pd(src + (h + 1) * s + q);
+        _mm_storeu_pd(dst + q * ld + h, _mm_unpacklo_pd(x, y));
+        _mm_storeu_pd(dst + (q + 1) * ld + h, _mm_unpackhi_pd(x, y));
+      }
+    }
+    return;
+  }
+#endif
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) dst[j * ld + i] = src[i * s + j];
+  }
+}
+
+// dst[p * width + w] = src[p * step + w * across] for p < k, w < count; zero for count <= w < width.
+// May write up to one register beyond dst[k * width - 1].
+template <class T>
+void pack(T* dst, int64_t width, const T* src, int64_t step, int64_t across, int64_t count, int64_t k) {
+  using V = Vec<T>;
+  if (across == 1) {  // rows of the panel lie in memory: copy
+    for (int64_t p = 0; p < k; ++p, dst += width, src += step) {
+      for (int64_t w = 0; w < width; w += V::lanes) {
+        const int64_t left = count - w;
+        V::store(dst + w, left >= V::lanes ? V::load(src + w)
+                          : left > 0       ? V::load(src + w, static_cast<int>(left))
+                                           : V::zero());
+      }
+    }
+    return;
+  }
+  int64_t w = 0;
+  if (step == 1) {  // columns of the panel lie in memory: transpose
+    for (; w + 4 <= count; w += 4) {
+      const T* from = src + w * across;
+      int64_t p = 0;
+      for (; p + 4 <= k; p += 4) transpose4(dst + p * width + w, width, from + p, across);
+      for (; p < k; ++p) {
+        for (int64_t i = 0; i < 4; ++i) dst[p * width + w + i] = from[p + i * across];
+      }
+    }
+  }
+  for (; w < count; ++w) {
+    for (int64_t p = 0; p < k; ++p) dst[p * width + w] = src[p * step + w * across];
+  }
+  for (; w < width; ++w) {
+    for (int64_t p = 0; p < k; ++p) dst[p * width + w] = T(0);
+  }
+}
+
+// How the work of a call is cut: each of `batches` ranges of products, or each product into rows x cols tasks.
+struct Grid {
+  int64_t batches = 1, rows = 1, cols = 1;
+  int64_t tasks() const { return batches * rows * cols; }
+};
+
+template <class T>
+Grid cut(int64_t m, int64_t n, int64_t k, int64_t batch, int threads) {
+  Grid grid;
+  const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) *
+                       static_cast<double>(batch);
+  if (threads <= 1 || flops < kForkFlops) return grid;
+  int64_t pieces = static_cast<int64_t>(std::min<double>(threads, flops / (kForkFlops / 2)));
+  if (flops > kTaskFlops * static_cast<double>(pieces * kTasksPerThread)) pieces *= kTasksPerThread;
+  if (batch >= pieces) {
+    grid.batches = pieces;
+    return grid;
+  }
+  // Rows x columns of one product: a task packs its own B, which pays when it has many rows (weights: cost of
+  // packing an element in units of a multiply-add of a register).
+  grid.batches = batch;
+  const int64_t want = ceil_div(pieces, batch), panels = ceil_div(n, kPanel<T>);
+  double best = 0;
+  for (int64_t r = 1; r <= std::min(want, m); ++r) {
+    const int64_t c = std::min(ceil_div(want, r), panels);
+    const double height = static_cast<double>(ceil_div(m, r));
+    const double width = static_cast<double>(ceil_div(panels, c) * kPanel<T>);
+    const double rounds = static_cast<double>(ceil_div(batch * r * c, threads));
+    const double cost = rounds * (height * width + 8 * width + 4 * height);
+    if (r == 1 || cost < best) {
+      best = cost;
+      grid.rows = r;
+      grid.cols = c;
+    }
+  }
+  return grid;
+}
+
+// Packing space of one thread, in elements.
+template <class T>
+struct Workspace {
+  int64_t b = 0, a = 0;
+  explicit Workspace(int64_t n, int64_t k) {
+    const int64_t kb = block_k<T>(k);
+    b = kb * std::min(ceil_div(n, kPanel<T>) * kPanel<T>, block_n(kb)) + kPanel<T>;
+    a = kb * kGemmRows + kPanel<T>;
+  }
+  // Columns of a block: a whole number of panels.
+  static int64_t block_n(int64_t kb) {
+    const int64_t fit = kBlockBytes / (kb * static_cast<int64_t>(sizeof(T)));
+    return std::max<int64_t>(fit / kPanel<T>, 1) * kPanel<T>;
+  }
+  int64_t total() const { return ceil_div(a + b, 1024) * 1024 + 64; }
+};
+
+// Buffer that a calling thread keeps between products; it grows and never shrinks.
+template <class T>
+T* scratch(int64_t count) {
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  thread_local std::unique_ptr<T, Free> data;
+  thread_local int64_t size = 0;
+  if (size < count) {
+    data.reset();
+    size = 0;
+    void* p = std::aligned_alloc(64, static_cast<size_t>(ceil_div(count * int64_t(sizeof(T)), 64) * 64));
+    if (!p) throw std::bad_alloc();
+    data.reset(static_cast<T*>(p));
+    size = count;
+  }
+  return data.get();
+}
+
+// Reading A in place saves a copy, but it needs unit column stride, and rows that are a multiple of 1 KB apart
+// fall into few cache sets. With many panels the copy is nothing.
+template <class T>
+bool a_in_place(const GemmArgs<T>& g) {
+  if (g.a_col != 1) return false;
+  const bool conflicts = g.a_row * static_cast<int64_t>(sizeof(T)) % 1024 == 0;
+  return g.n <= (conflicts ? 1 : 4) * kPanel<T>;
+}
+
+// Reading B in place pays where a task has few rows to spread the copy over.
+template <class T>
+bool b_in_place(const GemmArgs<T>& g) {
+  return g.b_col == 1 && g.n % Vec<T>::lanes == 0 && g.m <= 2 * kGemmRows;
+}
+
+// One task, one thread: C = A B for the sizes in g.
+template <class T>
+void run_task(const GemmArgs<T>& g, T* space) {
+  constexpr int64_t panel = kPanel<T>;
+  const int64_t kb = block_k<T>(g.k), nb = Workspace<T>::block_n(kb);
+  const bool a_here = a_in_place(g), b_here = b_in_place(g);
+  T* a_space = space;
+  T* b_space = space + kb * kGemmRows + panel;
+  const int64_t tiles = ceil_div(g.m, kGemmRows);
+
+  for (int64_t p0 = 0; p0 < g.k; p0 += kb) {
+    const int64_t kp = std::min(kb, g.k - p0);
+    const bool first = p0 == 0, final = p0 + kp == g.k;
+    for (int64_t j0 = 0; j0 < g.n; j0 += nb) {
+      const int64_t jn = std::min(nb, g.n - j0);
+      const T* b_block = g.b + p0 * g.b_row + j0 * g.b_col;
+      if (!b_here) {
+        for (int64_t j = 0; j < jn; j += panel) {
+          pack(b_space + j * kp, panel, b_block + j * g.b_col, g.b_row, g.b_col, std::min(panel, jn - j), kp);
+        }
+      }
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t i0 = g.m * t / tiles, rows = g.m * (t + 1) / tiles - i0;  // tiles of nearly equal height
+        const T* a = g.a + i0 * g.a_row + p0 * g.a_col;
+        if (!a_here) {
+          pack(a_space, kGemmRows, a, g.a_col, g.a_row, rows, kp);
+          a = a_space;
+        }
+        for (int64_t j = 0; j < jn; j += panel) {
+          const int64_t cols = std::min(panel, jn - j), vecs = ceil_div(cols, Vec<T>::lanes);
+          const Epilogue<T> out{g.alpha, g.bias && final ? g.bias + j0 + j : nullptr, g.accumulate || !first,
+                                static_cast<int>(cols - (vecs - 1) * Vec<T>::lanes)};
+          const T* b = b_here ? b_block + j : b_space + j * kp;
+          kTiles<T>.kernels[!a_here][vecs - 1][rows - 1](kp, a, g.a_row, b, b_here ? g.b_row : panel,
+                                                         g.c + i0 * g.c_row + j0 + j, g.c_row, out);
+        }
+      }
+    }
+  }
+}
+
+// k = 0: no product, only what remains of the formula.
+template <class T>
+void fill_without_product(const GemmArgs<T>& g) {
+  for (int64_t i = 0; i < g.m; ++i) {
+    for (int64_t j = 0; j < g.n; ++j) {
+      T& c = g.c[i * g.c_row + j];
+      c = (g.accumulate ? c : T(0)) + (g.bias ? g.bias[j] : T(0));
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gemm_tiled(const GemmArgs<T>& args, int64_t batch, int64_t a_batch, int64_t b_batch, int64_t c_batch,
+                int threads) {
+  GemmArgs<T> g = args;
+  if (g.m == 0 || g.n == 0 || batch == 0) return;
+  if (batch > 1 && b_batch == 0 && a_batch == g.m * g.a_row && c_batch == g.m * g.c_row) {
+    g.m *= batch;  // products that share B and follow one another are one tall product
+    batch = 1;
+  }
+  if (g.k == 0) {
+    for (int64_t s = 0; s < batch; ++s, g.c += c_batch) fill_without_product(g);
+    return;
+  }
+
+  const Grid grid = cut<T>(g.m, g.n, g.k, batch, threads);
+  const int64_t tasks = grid.tasks(), panels = ceil_div(g.n, kPanel<T>);
+  const int team = static_cast<int>(std::min<int64_t>(std::max(threads, 1), tasks));
+  const int64_t space = Workspace<T>(g.n, g.k).total();
+  T* const spaces = scratch<T>(space * team);  // taken here: nothing may throw inside the parallel region
+
+  auto run = [&](int64_t task) {
+    T* own = spaces + space * (team > 1 ? omp_get_thread_num() : 0);
+    const int64_t col = task % grid.cols, row = task / grid.cols % grid.rows, part = task / (grid.cols * grid.rows);
+    GemmArgs<T> piece = g;
+    const int64_t i0 = g.m * row / grid.rows, j0 = panels * col / grid.cols * kPanel<T>;
+    piece.m = g.m * (row + 1) / grid.rows - i0;
+    piece.n = std::min(panels * (col + 1) / grid.cols * kPanel<T>, g.n) - j0;
+    if (piece.m == 0 || piece.n <= 0) return;
+    if (g.bias) piece.bias = g.bias + j0;
+    const int64_t end = batch * (part + 1) / grid.batches;
+    for (int64_t s = batch * part / grid.batches; s < end; ++s) {
+      piece.a = g.a + s * a_batch + i0 * g.a_row;
+      piece.b = g.b + s * b_batch + j0 * g.b_col;
+      piece.c = g.c + s * c_batch + i0 * g.c_row + j0;
+      run_task(piece, own);
+    }
+  };
+
+  if (team == 1) {
+    for (int64_t t = 0; t < tasks; ++t) run(t);
+    return;
+  }
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
+  for (int64_t t = 0; t < tasks; ++t) run(t);
+}
+
+template void gemm_tiled(const GemmArgs<float>&, int64_t, int64_t, int64_t, int64_t, int);
+template void gemm_tiled(const GemmArgs<double>&, int64_t, int64_t, int64_t, int64_t, int);
+
+}  // namespace hippograd::cpu
