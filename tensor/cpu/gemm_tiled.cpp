@@ -29,7 +29,8 @@ namespace {
 
 constexpr int kTileVecs = 2;                               // registers across a tile
 constexpr int64_t kBlockBytes = 384 * 1024;                // packed B of one task, meant for L2
-constexpr int64_t kStripBytes = 16 * 1024;                 // rows of A of one tile, meant for L1
+constexpr int64_t kStripBytes = 24 * 1024;                 // rows of A of one tile, meant for L1
+constexpr int64_t kStrips = 4;                             // strips of A packed at a time
 constexpr double kForkFlops = 2e6;                         // about 20 us on one core: below it, no fork
 constexpr double kTaskFlops = 2e7;                         // long products are cut into tasks of this size ...
 constexpr int64_t kTasksPerThread = 4;                     // ... so that a busy core delays one task only
@@ -161,38 +162,43 @@ inline void transpose4(T* dst, int64_t ld, const T* src, int64_t s) {
   }
 }
 
-// dst[p * width + w] = src[p * step + w * across] for p < k, w < count; zero for count <= w < width.
-// May write up to one register beyond dst[k * width - 1].
+// Packs a strided matrix X (k, count), X[p, w] = src[p * step + w * across], into panels of `width` columns,
+// each stored [p][w] in `room` >= width elements per p; columns that a last panel lacks become zero.
 template <class T>
-void pack(T* dst, int64_t width, const T* src, int64_t step, int64_t across, int64_t count, int64_t k) {
+void pack(T* dst, int64_t room, int64_t width, const T* src, int64_t step, int64_t across, int64_t count,
+          int64_t k) {
   using V = Vec<T>;
-  if (across == 1) {  // rows of the panel lie in memory: copy
-    for (int64_t p = 0; p < k; ++p, dst += width, src += step) {
-      for (int64_t w = 0; w < width; w += V::lanes) {
-        const int64_t left = count - w;
-        V::store(dst + w, left >= V::lanes ? V::load(src + w)
-                          : left > 0       ? V::load(src + w, static_cast<int>(left))
-                                           : V::zero());
+  const int64_t panels = ceil_div(count, width);
+  if (across == 1) {  // rows of X lie in memory: copy, in the order of memory
+    for (int64_t p = 0; p < k; ++p, src += step) {
+      for (int64_t q = 0; q < panels; ++q) {
+        T* to = dst + (q * k + p) * room;
+        const T* from = src + q * width;
+        const int64_t have = std::min(width, count - q * width);
+        int64_t w = 0;
+        for (; w + V::lanes <= have; w += V::lanes) V::store(to + w, V::load(from + w));
+        if (w < have) V::store(to + w, V::load(from + w, int(have - w)), int(have - w));
+        std::fill(to + have, to + width, T(0));
       }
     }
     return;
   }
-  int64_t w = 0;
-  if (step == 1) {  // columns of the panel lie in memory: transpose
-    for (; w + 4 <= count; w += 4) {
-      const T* from = src + w * across;
-      int64_t p = 0;
-      for (; p + 4 <= k; p += 4) transpose4(dst + p * width + w, width, from + p, across);
-      for (; p < k; ++p) {
-        for (int64_t i = 0; i < 4; ++i) dst[p * width + w + i] = from[p + i * across];
+  for (int64_t q = 0; q < panels; ++q, dst += k * room, src += width * across) {
+    const int64_t have = std::min(width, count - q * width);
+    int64_t w = 0;
+    if (step == 1) {  // columns of X lie in memory: transpose
+      for (; w + 4 <= have; w += 4) {
+        const T* from = src + w * across;
+        int64_t p = 0;
+        for (; p + 4 <= k; p += 4) transpose4(dst + p * room + w, room, from + p, across);
+        for (; p < k; ++p) {
+          for (int64_t i = 0; i < 4; ++i) dst[p * room + w + i] = from[p + i * across];
+        }
       }
     }
-  }
-  for (; w < count; ++w) {
-    for (int64_t p = 0; p < k; ++p) dst[p * width + w] = src[p * step + w * across];
-  }
-  for (; w < width; ++w) {
-    for (int64_t p = 0; p < k; ++p) dst[p * width + w] = T(0);
+    for (; w < width; ++w) {
+      for (int64_t p = 0; p < k; ++p) dst[p * room + w] = w < have ? src[p * step + w * across] : T(0);
+    }
   }
 }
 
@@ -240,15 +246,15 @@ struct Workspace {
   int64_t b = 0, a = 0;
   explicit Workspace(int64_t n, int64_t k) {
     const int64_t kb = block_k<T>(k);
-    b = kb * std::min(ceil_div(n, kPanel<T>) * kPanel<T>, block_n(kb)) + kPanel<T>;
-    a = kb * kGemmRows + kPanel<T>;
+    b = kb * std::min(ceil_div(n, kPanel<T>) * kPanel<T>, block_n(kb));
+    a = kb * kGemmRows * kStrips;
   }
   // Columns of a block: a whole number of panels.
   static int64_t block_n(int64_t kb) {
     const int64_t fit = kBlockBytes / (kb * static_cast<int64_t>(sizeof(T)));
     return std::max<int64_t>(fit / kPanel<T>, 1) * kPanel<T>;
   }
-  int64_t total() const { return ceil_div(a + b, 1024) * 1024 + 64; }
+  int64_t total() const { return ceil_div(a + b, 1024) * 1024 + 64; }  // no two threads in one cache set, line
 };
 
 // Buffer that a calling thread keeps between products; it grows and never shrinks.
@@ -291,9 +297,9 @@ void run_task(const GemmArgs<T>& g, T* space) {
   constexpr int64_t panel = kPanel<T>;
   const int64_t kb = block_k<T>(g.k), nb = Workspace<T>::block_n(kb);
   const bool a_here = a_in_place(g), b_here = b_in_place(g);
-  T* a_space = space;
-  T* b_space = space + kb * kGemmRows + panel;
-  const int64_t tiles = ceil_div(g.m, kGemmRows);
+  T* const a_space = space;
+  T* const b_space = space + kb * kGemmRows * kStrips;
+  const int64_t height = ceil_div(g.m, ceil_div(g.m, kGemmRows));  // rows of a tile, the last has what is left
 
   for (int64_t p0 = 0; p0 < g.k; p0 += kb) {
     const int64_t kp = std::min(kb, g.k - p0);
@@ -301,17 +307,16 @@ void run_task(const GemmArgs<T>& g, T* space) {
     for (int64_t j0 = 0; j0 < g.n; j0 += nb) {
       const int64_t jn = std::min(nb, g.n - j0);
       const T* b_block = g.b + p0 * g.b_row + j0 * g.b_col;
-      if (!b_here) {
-        for (int64_t j = 0; j < jn; j += panel) {
-          pack(b_space + j * kp, panel, b_block + j * g.b_col, g.b_row, g.b_col, std::min(panel, jn - j), kp);
-        }
-      }
-      for (int64_t t = 0; t < tiles; ++t) {
-        const int64_t i0 = g.m * t / tiles, rows = g.m * (t + 1) / tiles - i0;  // tiles of nearly equal height
+      if (!b_here) pack(b_space, panel, panel, b_block, g.b_row, g.b_col, jn, kp);
+      for (int64_t i0 = 0; i0 < g.m; i0 += height) {
+        const int64_t rows = std::min(height, g.m - i0), strip = i0 / height % kStrips;
         const T* a = g.a + i0 * g.a_row + p0 * g.a_col;
         if (!a_here) {
-          pack(a_space, kGemmRows, a, g.a_col, g.a_row, rows, kp);
-          a = a_space;
+          if (strip == 0) {
+            const int64_t ahead = std::min(height * kStrips, g.m - i0);
+            pack(a_space, int64_t{kGemmRows}, height, a, g.a_col, g.a_row, ahead, kp);
+          }
+          a = a_space + strip * kp * kGemmRows;
         }
         for (int64_t j = 0; j < jn; j += panel) {
           const int64_t cols = std::min(panel, jn - j), vecs = ceil_div(cols, Vec<T>::lanes);
