@@ -1,0 +1,126 @@
+#pragma once
+// Kernel slots: one typed function pointer per device (architecture 3).
+//
+//   tensor/kernels/softmax.h   extern constinit Kernel<void(CArray x, MArray y)> softmax_fwd;     the contract
+//   tensor/cpu/softmax.cpp     constinit decltype(softmax_fwd) softmax_fwd{"softmax_fwd"};        defined once, in the core
+//                              const Bind b0(softmax_fwd, DeviceKind::CPU, fwd);
+//   cuda/softmax.cu            const Bind b0(softmax_fwd, DeviceKind::CUDA, fwd);                 a plugin only binds
+//
+// Calling a slot picks the function by the device of its arrays (all must agree; undefined arrays are optional inputs).
+// On the CPU half-precision arguments are widened to f32 before the call and outputs rounded once after it, so CPU
+// kernels hold no half-precision code; slots declared with `kNativeHalf` (copy) see them as they are.
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "tensor/array.h"
+
+namespace hippograd {
+
+enum HalfMode { kWidenHalf, kNativeHalf };
+
+struct SlotInfo {                       // untyped face of a slot: for the support matrix and the tests
+  const char* name;
+  bool bound[kDeviceKinds];
+  const void* address;
+};
+std::vector<SlotInfo> kernel_slots();   // every slot, sorted by name
+
+// While this flag is set a kernel call throws: the engine sets it around a backward that is being recorded, where a raw
+// kernel would silently cut the second derivative (autograd/op.h).
+class KernelBan {
+ public:
+  explicit KernelBan(const char* op) : saved_(current()) { current() = op; }   // nullptr lifts the ban
+  ~KernelBan() { current() = saved_; }
+  static const char*& current();
+ private:
+  const char* saved_;
+};
+
+namespace detail {
+class SlotBase {
+ public:
+  constexpr explicit SlotBase(const char* name, HalfMode half) : name_(name), half_(half) {}
+  const char* name() const { return name_; }
+  void enlist(DeviceKind kind);         // called by Bind
+ protected:
+  [[noreturn]] void missing(Device device) const;
+  [[noreturn]] void mixed(Device a, Device b) const;
+  [[noreturn]] void banned() const;
+  const char* name_;
+  HalfMode half_;
+  bool bound_[kDeviceKinds] = {};
+  friend std::vector<SlotInfo> hippograd::kernel_slots();
+};
+
+template <class A> inline constexpr bool is_input = std::is_same_v<A, const Array&>;
+template <class A> inline constexpr bool is_output = std::is_same_v<A, Array&>;
+
+// An argument during a widened call: an f32 stand-in for a half array, rounded back at the end if it is an output.
+template <class A> struct Widened {
+  A value;
+  explicit Widened(A a) : value(a) {}
+  A get() { return value; }
+};
+template <> struct Widened<const Array&> {
+  Array value;
+  explicit Widened(const Array& a) : value(a.defined() && is_half(a.dtype()) ? a.to(DType::f32) : a) {}
+  const Array& get() { return value; }
+};
+void round_into(const Array& from, Array& to);
+template <> struct Widened<Array&> {
+  Array& original;
+  Array value;
+  bool half;
+  explicit Widened(Array& a) : original(a), half(a.defined() && is_half(a.dtype())) {
+    value = half ? a.to(DType::f32) : a;   // contents kept: some kernels accumulate into their output
+  }
+  Array& get() { return value; }
+  ~Widened() noexcept(false) { if (half) round_into(value, original); }
+};
+}  // namespace detail
+
+template <class Signature> class Kernel;
+template <class... Args> class Kernel<void(Args...)> : public detail::SlotBase {
+ public:
+  using Function = void (*)(Args...);
+  constexpr explicit Kernel(const char* name, HalfMode half = kWidenHalf) : SlotBase(name, half) {}
+
+  void operator()(Args... args) const {
+    if (KernelBan::current()) banned();
+    Device device;
+    bool seen = false, half = false;
+    (look(args, device, seen, half), ...);
+    if (half && half_ == kWidenHalf && device.is_cpu()) return widened(args...);
+    at(device)(args...);
+  }
+  Function at(Device device) const {
+    Function f = functions_[int(device.kind)];
+    if (!f) missing(device);
+    return f;
+  }
+  bool available(DeviceKind kind) const { return functions_[int(kind)] != nullptr; }
+  void bind(DeviceKind kind, Function f) { functions_[int(kind)] = f; enlist(kind); }
+
+ private:
+  template <class A> void look(const A& a, Device& device, bool& seen, bool& half) const {
+    if constexpr (std::is_same_v<A, Array>) {
+      if (!a.defined()) return;
+      if (seen && !(a.device() == device)) mixed(device, a.device());
+      device = a.device();
+      seen = true;
+      half |= is_half(a.dtype());
+    }
+  }
+  void widened(Args... args) const {
+    std::tuple<detail::Widened<Args>...> wide{detail::Widened<Args>(args)...};
+    std::apply([&](auto&... w) { at(Device{})(w.get()...); }, wide);
+  }
+  Function functions_[kDeviceKinds] = {};
+};
+
+template <class Signature> struct Bind {
+  Bind(Kernel<Signature>& slot, DeviceKind kind, typename Kernel<Signature>::Function f) { slot.bind(kind, f); }
+};
+
+}  // namespace hippograd

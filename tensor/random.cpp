@@ -1,0 +1,64 @@
+#include "tensor/random.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace hippograd {
+
+std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter, uint64_t stream) {
+  uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
+  std::array<uint32_t, 4> c{uint32_t(counter), uint32_t(counter >> 32), uint32_t(stream), uint32_t(stream >> 32)};
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t(0xD2511F53u) * c[0], p1 = uint64_t(0xCD9E8D57u) * c[2];
+    c = {uint32_t(p1 >> 32) ^ c[1] ^ key0, uint32_t(p1), uint32_t(p0 >> 32) ^ c[3] ^ key1, uint32_t(p0)};
+    key0 += 0x9E3779B9u;   // golden ratio
+    key1 += 0xBB67AE85u;   // sqrt(3) - 1
+  }
+  return c;
+}
+
+Array Generator::take(int64_t count) {
+  const Array state = from_vector<int64_t>({int64_t(seed_), int64_t(offset_)}, {2});
+  offset_ += uint64_t((count + 1) / 2);   // a double uses two words, so half a block; floats leave some unused
+  return state;
+}
+
+Generator& default_generator() {
+  static Generator g;
+  return g;
+}
+void manual_seed(uint64_t seed) { default_generator().set(seed); }
+
+namespace {
+// Halves and complex numbers are drawn in their real compute type.
+template <class Draw> Array drawn(const Shape& shape, DType dtype, Generator& g, Device d, Draw draw) {
+  if (!is_floating(dtype)) fail<DtypeError>("random: expected a floating-point dtype, got ", dtype);
+  Array y = empty(shape, compute_dtype(dtype), d);
+  draw(g.take(y.numel()).to(d), y);
+  return y.to(dtype);
+}
+}  // namespace
+
+Array rand_uniform(const Shape& shape, double low, double high, DType dtype, Generator& g, Device d) {
+  return drawn(shape, dtype, g, d, [&](const Array& state, Array& y) { kernels::uniform(state, low, high, y); });
+}
+Array rand_normal(const Shape& shape, double mean, double std, DType dtype, Generator& g, Device d) {
+  return drawn(shape, dtype, g, d, [&](const Array& state, Array& y) { kernels::normal(state, mean, std, y); });
+}
+Array rand_int(const Shape& shape, int64_t low, int64_t high, Generator& g, Device d) {
+  if (low >= high) fail<ValueError>("randint: expected low < high, got [", low, ", ", high, ")");
+  Array y = empty(shape, DType::i64, d);
+  kernels::randint(g.take(y.numel()).to(d), low, high, y);
+  return y;
+}
+
+Array rand_perm(int64_t n, Generator& g) {   // Fisher-Yates, one 64-bit draw per step
+  Array order = arange(n);
+  const Array draws = rand_int({n}, 0, int64_t(1) << 62, g);
+  int64_t* p = order.data<int64_t>();
+  const int64_t* r = draws.data<int64_t>();
+  for (int64_t i = n - 1; i > 0; --i) std::swap(p[i], p[r[i] % (i + 1)]);
+  return order;
+}
+
+}  // namespace hippograd
