@@ -32,7 +32,7 @@ class ArrayIn {
  public:
   explicit ArrayIn(const Tensors& t) : tensors_(&t) {}
   const Array& operator[](size_t i) const {
-    static const Array none;
+    static const Array none{};
     return i < tensors_->size() && (*tensors_)[i].defined() ? (*tensors_)[i].array() : none;
   }
   bool has(size_t i) const { return i < tensors_->size() && (*tensors_)[i].defined(); }

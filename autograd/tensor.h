@@ -122,7 +122,7 @@ class Saved {
 
 struct Hook { int64_t token; int output; std::function<Tensor(const Tensor&)> fn; };
 
-struct Node {
+struct Node : std::enable_shared_from_this<Node> {
   Node();
   virtual ~Node();                             // unlinks in a loop: a chain of millions of nodes is freed without recursion
   Node(const Node&) = delete;
@@ -131,6 +131,8 @@ struct Node {
   virtual Tensors backward(const Tensors& dys) = 0;
   virtual bool is_leaf() const { return false; }
   virtual void release() { saved.release(); }
+  // Further gradients for the engine to carry on with (checkpoint: at the recomputed graph).
+  virtual std::vector<std::pair<Edge, Tensor>> continuation() { return {}; }
 
   uint64_t id;
   std::vector<Edge> inputs;
