@@ -1,6 +1,7 @@
 // Second rung of the product ladder: Eigen's product, on one thread.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's AVX-512 header, wherever Eigen is inlined
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <Eigen/Core>
 

@@ -285,10 +285,11 @@ bool a_in_place(const GemmArgs<T>& g) {
   return g.n <= (conflicts ? 1 : 4) * kPanel<T>;
 }
 
-// Reading B in place pays where a task has few rows to spread the copy over.
+// Reading B in place pays where a task has few rows to spread the copy over, or where B is laid out like a panel.
 template <class T>
 bool b_in_place(const GemmArgs<T>& g) {
-  return g.b_col == 1 && g.n % Vec<T>::lanes == 0 && g.m <= 2 * kGemmRows;
+  const bool like_a_panel = g.b_row * static_cast<int64_t>(sizeof(T)) <= 256;
+  return g.b_col == 1 && g.n % Vec<T>::lanes == 0 && (g.m <= 2 * kGemmRows || like_a_panel);
 }
 
 // One task, one thread: C = A B for the sizes in g.

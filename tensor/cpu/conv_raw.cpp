@@ -1,0 +1,341 @@
+#include "tensor/cpu/conv_raw.h"
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+
+#include "tensor/cpu/gemm.h"
+
+namespace hippograd::cpu {
+namespace {
+
+constexpr double kForkFlops = 2e6;             // about 20 us on one core
+constexpr int64_t kPanelPixels = 32;           // forward: pixels of a tile, the width of a packed panel of B
+constexpr int64_t kPatchBytes = 256 * 1024;    // backward: patches of a tile, meant for L2
+constexpr int64_t kBackwardChannels = 32;     // backward: at most so many input channels per task
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Calls f(task) for every task; an exception (out of memory) leaves the parallel region in one piece.
+template <class F>
+void run_tasks(int64_t tasks, double flops, int threads, F f) {
+  const int team = threads <= 1 || flops < kForkFlops ? 1 : static_cast<int>(std::clamp<int64_t>(tasks, 1, threads));
+  std::exception_ptr error;
+#pragma omp parallel for num_threads(team) schedule(dynamic, 1) if (team > 1)
+  for (int64_t t = 0; t < tasks; ++t) {
+    try {
+      f(t);
+    } catch (...) {
+#pragma omp critical(hippograd_conv_error)
+      error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+double flops_of(const Conv2dShape& s) {
+  return 2.0 * static_cast<double>(s.batch * s.out_channels) * static_cast<double>(s.out_pixels()) *
+         static_cast<double>(s.group_in() * s.taps());
+}
+
+// Buffer of the calling thread, kept between calls.
+template <class T>
+T* buffer(int64_t count) {
+  thread_local std::unique_ptr<T[]> data;
+  thread_local int64_t size = 0;
+  if (size < count) {
+    size = 0;
+    data.reset(new T[static_cast<size_t>(count)]);
+    size = count;
+  }
+  return data.get();
+}
+
+// Outputs [begin, end) along one axis whose input position out * stride + offset lies inside [0, size).
+struct Range {
+  int64_t begin, end;
+  Range(int64_t outputs, int64_t size, int64_t stride, int64_t offset) {
+    begin = offset >= 0 ? 0 : std::min(outputs, ceil_div(-offset, stride));
+    end = size > offset ? std::min(outputs, ceil_div(size - offset, stride)) : 0;
+    end = std::max(begin, end);
+  }
+};
+
+// Runs f(run of pixels, row of cols, source) over the patches of pixels [p0, p0 + count) and `channels` planes:
+//   f(at, length, from): cols[at + i] belongs to x[from + i * stride_w];  from = -1: to the padding
+// where a row of cols is one (channel, i, j), `ld` apart.
+template <class F>
+void for_each_run(const Conv2dShape& s, int64_t channels, int64_t p0, int64_t count, int64_t ld, F f) {
+  const int64_t ow = s.out_w();
+  for (int64_t i = 0; i < s.kernel_h; ++i) {
+    const int64_t top = i * s.dilation_h - s.pad_h;
+    for (int64_t j = 0; j < s.kernel_w; ++j) {
+      const int64_t left = j * s.dilation_w - s.pad_w;
+      const Range inside(ow, s.width, s.stride_w, left);
+      int64_t oy = p0 / ow, ox = p0 % ow;
+      for (int64_t p = 0; p < count; ++oy, ox = 0) {
+        const int64_t end = std::min(ow, ox + count - p), iy = oy * s.stride_h + top;
+        const bool row_inside = iy >= 0 && iy < s.height;
+        const int64_t lo = row_inside ? std::clamp(inside.begin, ox, end) : end;
+        const int64_t hi = row_inside ? std::clamp(inside.end, lo, end) : end;
+        const int64_t from = iy * s.width + lo * s.stride_w + left;
+        for (int64_t c = 0; c < channels; ++c) {
+          const int64_t at = ((c * s.kernel_h + i) * s.kernel_w + j) * ld + p;
+          f(at, lo - ox, int64_t{-1});
+          f(at + lo - ox, hi - lo, c * s.height * s.width + from);
+          f(at + hi - ox, end - hi, int64_t{-1});
+        }
+        p += end - ox;
+      }
+    }
+  }
+}
+
+// cols (channels * taps, count) = patches of x around the output pixels [p0, p0 + count).
+template <class T>
+void im2col(const Conv2dShape& s, const T* x, int64_t channels, int64_t p0, int64_t count, T* cols, int64_t ld) {
+  for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
+    T* to = cols + at;
+    if (from < 0) {
+      for (int64_t q = 0; q < length; ++q) to[q] = T(0);
+      return;
+    }
+    const T* src = x + from;
+    if (s.stride_w == 1) {
+#pragma omp simd
+      for (int64_t q = 0; q < length; ++q) to[q] = src[q];
+    } else if (s.stride_w == 2) {
+#pragma omp simd
+      for (int64_t q = 0; q < length; ++q) to[q] = src[2 * q];
+    } else {
+      for (int64_t q = 0; q < length; ++q) to[q] = src[q * s.stride_w];
+    }
+  });
+}
+
+// The adjoint of im2col: adds the patches to dx.
+template <class T>
+void col2im_add(const Conv2dShape& s, const T* cols, int64_t ld, int64_t channels, int64_t p0, int64_t count, T* dx) {
+  for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
+    if (from < 0) return;
+    const T* src = cols + at;
+    T* to = dx + from;
+    if (s.stride_w == 1) {
+#pragma omp simd
+      for (int64_t q = 0; q < length; ++q) to[q] += src[q];
+    } else {
+      for (int64_t q = 0; q < length; ++q) to[q * s.stride_w] += src[q];
+    }
+  });
+}
+
+// ---- Depthwise: one input channel per group ------------------------------------------------------------------
+
+bool is_depthwise(const Conv2dShape& s) { return s.group_in() == 1; }
+
+// Calls f(tap, output offset, length, input offset) for the part of every row of Y that tap (i, j) reaches.
+template <class F>
+void for_each_row_of_tap(const Conv2dShape& s, F f) {
+  for (int64_t i = 0; i < s.kernel_h; ++i) {
+    const int64_t top = i * s.dilation_h - s.pad_h;
+    const Range rows(s.out_h(), s.height, s.stride_h, top);
+    for (int64_t j = 0; j < s.kernel_w; ++j) {
+      const int64_t left = j * s.dilation_w - s.pad_w;
+      const Range cols(s.out_w(), s.width, s.stride_w, left);
+      for (int64_t oy = rows.begin; oy < rows.end; ++oy) {
+        f(i * s.kernel_w + j, oy * s.out_w() + cols.begin, cols.end - cols.begin,
+          (oy * s.stride_h + top) * s.width + cols.begin * s.stride_w + left);
+      }
+    }
+  }
+}
+
+template <class T>
+void depthwise_forward(const Conv2dShape& s, const T* x, const T* weight, const T* bias, T* y, int threads) {
+  const int64_t plane = s.height * s.width, pixels = s.out_pixels();
+  run_tasks(s.batch * s.out_channels, flops_of(s), threads, [&](int64_t task) {
+    const int64_t n = task / s.out_channels, o = task % s.out_channels;
+    const T* in = x + (n * s.in_channels + o / s.group_out()) * plane;
+    const T* w = weight + o * s.taps();
+    T* out = y + task * pixels;
+    std::fill_n(out, pixels, bias ? bias[o] : T(0));
+    for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
+      const T value = w[tap];
+#pragma omp simd
+      for (int64_t q = 0; q < length; ++q) out[to + q] += value * in[from + q * s.stride_w];
+    });
+  });
+}
+
+template <class T>
+void depthwise_backward_input(const Conv2dShape& s, const T* dy, const T* weight, T* dx, int threads) {
+  const int64_t plane = s.height * s.width, pixels = s.out_pixels(), per = s.group_out();
+  run_tasks(s.batch * s.in_channels, flops_of(s), threads, [&](int64_t task) {
+    const int64_t n = task / s.in_channels, c = task % s.in_channels;
+    T* out = dx + task * plane;
+    std::fill_n(out, plane, T(0));
+    for (int64_t o = c * per; o < (c + 1) * per; ++o) {
+      const T* grad = dy + (n * s.out_channels + o) * pixels;
+      for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
+        const T value = weight[o * s.taps() + tap];
+#pragma omp simd
+        for (int64_t q = 0; q < length; ++q) out[from + q * s.stride_w] += value * grad[to + q];
+      });
+    }
+  });
+}
+
+template <class T>
+void depthwise_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, int threads) {
+  const int64_t plane = s.height * s.width, pixels = s.out_pixels();
+  run_tasks(s.out_channels, flops_of(s), threads, [&](int64_t o) {
+    T* dw = dweight + o * s.taps();
+    std::fill_n(dw, s.taps(), T(0));
+    for (int64_t n = 0; n < s.batch; ++n) {
+      const T* in = x + (n * s.in_channels + o / s.group_out()) * plane;
+      const T* grad = dy + (n * s.out_channels + o) * pixels;
+      for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t q = 0; q < length; ++q) sum += grad[to + q] * in[from + q * s.stride_w];
+        dw[tap] += sum;
+      });
+    }
+  });
+}
+
+// dbias[o] = sum of dy over pictures and pixels: one double chain of plane sums per channel.
+template <class T>
+void backward_bias(const Conv2dShape& s, const T* dy, T* dbias, int threads) {
+  const int64_t pixels = s.out_pixels();
+  const double work = 4.0 * static_cast<double>(s.batch * s.out_channels * pixels);
+  run_tasks(s.out_channels, work, threads, [&](int64_t o) {
+    double total = 0;
+    for (int64_t n = 0; n < s.batch; ++n) {
+      const T* grad = dy + (n * s.out_channels + o) * pixels;
+      double sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t q = 0; q < pixels; ++q) sum += static_cast<double>(grad[q]);
+      total += sum;
+    }
+    dbias[o] = static_cast<T>(total);
+  });
+}
+
+// A 1 x 1 kernel that visits every pixel once: the patches are the picture itself.
+bool is_pointwise(const Conv2dShape& s) {
+  return s.taps() == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_h == 0 && s.pad_w == 0;
+}
+
+// Channels of the group that one task of a backward pass takes: more tasks than threads, if there are so many.
+int64_t channel_block(const Conv2dShape& s, int64_t others, int threads) {
+  const int64_t want = ceil_div(2 * int64_t{threads}, std::max<int64_t>(others, 1));
+  return std::min(kBackwardChannels, ceil_div(s.group_in(), std::min(want, s.group_in())));
+}
+
+// Pixels of a backward tile, so that the patches of a block of channels stay in L2. Tiles decide the order of
+// sums, so this depends on the shape only, not on the block that a number of threads leads to.
+template <class T>
+int64_t tile_pixels(const Conv2dShape& s) {
+  const int64_t rows = std::min(kBackwardChannels, s.group_in()) * s.taps();
+  const int64_t fit = kPatchBytes / (static_cast<int64_t>(sizeof(T)) * rows) / kPanelPixels * kPanelPixels;
+  return std::clamp<int64_t>(fit, 2 * kPanelPixels, std::max<int64_t>(s.out_pixels(), 2 * kPanelPixels));
+}
+
+}  // namespace
+
+template <class T>
+void conv2d_forward(const Conv2dShape& s, const T* x, const T* weight, const T* bias, T* y, int threads) {
+  if (s.batch * s.out_channels * s.out_pixels() == 0) return;
+  if (is_depthwise(s)) return depthwise_forward(s, x, weight, bias, y, threads);
+  const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps(), plane = s.height * s.width;
+  const bool pointwise = is_pointwise(s);
+  const int64_t tile = pointwise ? 8 * kPanelPixels : kPanelPixels;
+  // A task computes several tiles: enough to pay for being scheduled.
+  const int64_t tiles = ceil_div(pixels, tile), tiles_of_task = std::min<int64_t>(tiles, pointwise ? 1 : 8);
+  const int64_t parts = ceil_div(tiles, tiles_of_task);
+  run_tasks(s.batch * s.groups * parts, flops_of(s), threads, [&](int64_t task) {
+    const int64_t part = task % parts, group = task / parts % s.groups, n = task / parts / s.groups;
+    const T* in = x + (n * s.in_channels + group * s.group_in()) * plane;
+    const int64_t o = group * s.group_out(), last = std::min(pixels, (part + 1) * tiles_of_task * tile);
+    for (int64_t p0 = part * tiles_of_task * tile; p0 < last; p0 += tile) {
+      const int64_t count = std::min(tile, last - p0);
+      T* out = y + (n * s.out_channels + o) * pixels + p0;
+      GemmArgs<T> args{s.group_out(), count, depth, weight + o * depth, depth, 1, in + p0, pixels, 1, out, pixels};
+      if (!pointwise) {
+        T* cols = buffer<T>(depth * tile);
+        im2col(s, in, s.group_in(), p0, count, cols, tile);
+        args.b = cols;
+        args.b_row = tile;
+      }
+      if (bias) {
+        for (int64_t r = 0; r < s.group_out(); ++r) std::fill_n(out + r * pixels, count, bias[o + r]);
+        args.accumulate = true;
+      }
+      gemm(args, 1);
+    }
+  });
+}
+
+template <class T>
+void conv2d_backward_input(const Conv2dShape& s, const T* dy, const T* weight, T* dx, int threads) {
+  const int64_t plane = s.height * s.width;
+  if (s.batch * s.in_channels * plane == 0) return;
+  if (is_depthwise(s)) return depthwise_backward_input(s, dy, weight, dx, threads);
+  const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps();
+  // A task owns a block of input channels of one picture, so nobody else adds to its part of dx.
+  const int64_t block = channel_block(s, s.batch * s.groups, threads), blocks = ceil_div(s.group_in(), block);
+  const int64_t tile = tile_pixels<T>(s);
+  run_tasks(s.batch * s.groups * blocks, flops_of(s), threads, [&](int64_t task) {
+    const int64_t c0 = task % blocks * block, group = task / blocks % s.groups, n = task / blocks / s.groups;
+    const int64_t channels = std::min(block, s.group_in() - c0), rows = channels * s.taps(), o = group * s.group_out();
+    T* out = dx + (n * s.in_channels + group * s.group_in() + c0) * plane;
+    std::fill_n(out, channels * plane, T(0));
+    T* cols = buffer<T>(rows * tile);
+    for (int64_t p0 = 0; p0 < pixels; p0 += tile) {  // cols (rows, count) = W^T (rows, O') dY (O', count)
+      const int64_t count = std::min(tile, pixels - p0);
+      gemm<T>({rows, count, s.group_out(), weight + o * depth + c0 * s.taps(), 1, depth,
+               dy + (n * s.out_channels + o) * pixels + p0, pixels, 1, cols, tile},
+              1);
+      col2im_add(s, cols, tile, channels, p0, count, out);
+    }
+  });
+}
+
+template <class T>
+void conv2d_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, T* dbias, int threads) {
+  if (dbias) backward_bias(s, dy, dbias, threads);
+  if (s.out_channels * s.group_in() * s.taps() == 0) return;
+  if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dweight, threads);
+  const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps(), plane = s.height * s.width;
+  // A task owns a block of dW, (output channels) x (input channels, taps), and goes through all pictures and
+  // pixels in order: no partial sums, so the split does not show in the result.
+  const int64_t block = channel_block(s, s.groups, threads), blocks = ceil_div(s.group_in(), block);
+  const int64_t tile = tile_pixels<T>(s);
+  run_tasks(s.groups * blocks, flops_of(s), threads, [&](int64_t task) {
+    const int64_t c0 = task % blocks * block, group = task / blocks, o = group * s.group_out();
+    const int64_t channels = std::min(block, s.group_in() - c0), rows = channels * s.taps();
+    T* cols = buffer<T>(rows * tile);
+    GemmArgs<T> args{s.group_out(), rows, 0, nullptr, pixels, 1, cols, 1, tile, dweight + o * depth + c0 * s.taps(), depth};
+    if (s.batch * pixels == 0) gemm(args, 1);  // no term: zeros
+    for (int64_t n = 0; n < s.batch; ++n) {
+      for (int64_t p0 = 0; p0 < pixels; p0 += tile) {  // dW (O', rows) += dY (O', count) cols^T (count, rows)
+        args.k = std::min(tile, pixels - p0);
+        args.a = dy + (n * s.out_channels + o) * pixels + p0;
+        im2col(s, x + (n * s.in_channels + group * s.group_in() + c0) * plane, channels, p0, args.k, cols, tile);
+        gemm(args, 1);
+        args.accumulate = true;
+      }
+    }
+  });
+}
+
+#define HIPPOGRAD_CONV2D(T)                                                                          \
+  template void conv2d_forward(const Conv2dShape&, const T*, const T*, const T*, T*, int);           \
+  template void conv2d_backward_input(const Conv2dShape&, const T*, const T*, T*, int);              \
+  template void conv2d_backward_weight(const Conv2dShape&, const T*, const T*, T*, T*, int);
+HIPPOGRAD_CONV2D(float)
+HIPPOGRAD_CONV2D(double)
+#undef HIPPOGRAD_CONV2D
+
+}  // namespace hippograd::cpu
