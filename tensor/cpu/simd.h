@@ -23,6 +23,11 @@
 #include <immintrin.h>
 #endif
 
+// Every function here is inlined, so how a 64-byte vector would be passed on a narrower processor does not matter.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi"
+#endif
+
 #define HG_INLINE inline __attribute__((always_inline))
 
 namespace hippograd::cpu {
