@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <vector>
 
 #include "tensor/cpu/gemm.h"
+#include "tensor/cpu/gemm_vec.h"
 
 namespace hippograd::cpu {
 namespace {
 
 constexpr double kForkFlops = 2e6;             // about 20 us on one core
-constexpr int64_t kPanelPixels = 32;           // forward: pixels of a tile, the width of a packed panel of B
-constexpr int64_t kPatchBytes = 256 * 1024;    // backward: patches of a tile, meant for L2
+constexpr int64_t kPanelPixels = 32;           // tiles of pixels are multiples of the width of a panel of B
+constexpr int64_t kPatchBytes = 256 * 1024;    // patches of a tile, meant for L2
 constexpr int64_t kBackwardChannels = 32;     // backward: at most so many input channels per task
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -49,6 +51,57 @@ T* buffer(int64_t count) {
     size = count;
   }
   return data.get();
+}
+
+// ---- Loops over a run of pixels: y has stride 1, x has stride `step` (1 and 2 by SIMD registers). -------------
+
+// f(q, n) for n <= lanes elements from q on.
+template <class T, class F>
+inline void for_each_register(int64_t length, F f) {
+  for (int64_t q = 0; q < length; q += Vec<T>::lanes) f(q, static_cast<int>(std::min<int64_t>(Vec<T>::lanes, length - q)));
+}
+
+template <class T>
+inline void fill_zero(T* y, int64_t length) {
+  for_each_register<T>(length, [&](int64_t q, int n) { Vec<T>::store(y + q, Vec<T>::zero(), n); });
+}
+
+// y[q] = x[q step]
+template <class T>
+inline void copy_run(T* y, const T* x, int64_t step, int64_t length) {
+  using V = Vec<T>;
+  if (step == 1) {
+    for_each_register<T>(length, [&](int64_t q, int n) { V::store(y + q, V::load(x + q, n), n); });
+  } else if (step == 2) {
+    for_each_register<T>(length, [&](int64_t q, int n) { V::store(y + q, V::load_even(x + 2 * q, n), n); });
+  } else {
+    for (int64_t q = 0; q < length; ++q) y[q] = x[q * step];
+  }
+}
+
+// y[q] += a x[q step]
+template <class T>
+inline void add_scaled_run(T* y, T a, const T* x, int64_t step, int64_t length) {
+  using V = Vec<T>;
+  const V factor = V::broadcast(a);
+  if (step == 1) {
+    for_each_register<T>(length, [&](int64_t q, int n) {
+      V::store(y + q, V::fma(factor, V::load(x + q, n), V::load(y + q, n)), n);
+    });
+  } else if (step == 2) {
+    for_each_register<T>(length, [&](int64_t q, int n) {
+      V::store(y + q, V::fma(factor, V::load_even(x + 2 * q, n), V::load(y + q, n)), n);
+    });
+  } else {
+    for (int64_t q = 0; q < length; ++q) y[q] += a * x[q * step];
+  }
+}
+
+// x[q step] += a y[q]
+template <class T>
+inline void scatter_scaled_run(T* x, int64_t step, T a, const T* y, int64_t length) {
+  if (step == 1) return add_scaled_run(x, a, y, 1, length);
+  for (int64_t q = 0; q < length; ++q) x[q * step] += a * y[q];
 }
 
 // Outputs [begin, end) along one axis whose input position out * stride + offset lies inside [0, size).
@@ -95,21 +148,7 @@ void for_each_run(const Conv2dShape& s, int64_t channels, int64_t p0, int64_t co
 template <class T>
 void im2col(const Conv2dShape& s, const T* x, int64_t channels, int64_t p0, int64_t count, T* cols, int64_t ld) {
   for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
-    T* to = cols + at;
-    if (from < 0) {
-      for (int64_t q = 0; q < length; ++q) to[q] = T(0);
-      return;
-    }
-    const T* src = x + from;
-    if (s.stride_w == 1) {
-#pragma omp simd
-      for (int64_t q = 0; q < length; ++q) to[q] = src[q];
-    } else if (s.stride_w == 2) {
-#pragma omp simd
-      for (int64_t q = 0; q < length; ++q) to[q] = src[2 * q];
-    } else {
-      for (int64_t q = 0; q < length; ++q) to[q] = src[q * s.stride_w];
-    }
+    from < 0 ? fill_zero(cols + at, length) : copy_run(cols + at, x + from, s.stride_w, length);
   });
 }
 
@@ -117,15 +156,7 @@ void im2col(const Conv2dShape& s, const T* x, int64_t channels, int64_t p0, int6
 template <class T>
 void col2im_add(const Conv2dShape& s, const T* cols, int64_t ld, int64_t channels, int64_t p0, int64_t count, T* dx) {
   for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
-    if (from < 0) return;
-    const T* src = cols + at;
-    T* to = dx + from;
-    if (s.stride_w == 1) {
-#pragma omp simd
-      for (int64_t q = 0; q < length; ++q) to[q] += src[q];
-    } else {
-      for (int64_t q = 0; q < length; ++q) to[q * s.stride_w] += src[q];
-    }
+    if (from >= 0) scatter_scaled_run(dx + from, s.stride_w, T(1), cols + at, length);
   });
 }
 
@@ -160,9 +191,7 @@ void depthwise_forward(const Conv2dShape& s, const T* x, const T* weight, const 
     T* out = y + task * pixels;
     std::fill_n(out, pixels, bias ? bias[o] : T(0));
     for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
-      const T value = w[tap];
-#pragma omp simd
-      for (int64_t q = 0; q < length; ++q) out[to + q] += value * in[from + q * s.stride_w];
+      add_scaled_run(out + to, w[tap], in + from, s.stride_w, length);
     });
   });
 }
@@ -177,9 +206,7 @@ void depthwise_backward_input(const Conv2dShape& s, const T* dy, const T* weight
     for (int64_t o = c * per; o < (c + 1) * per; ++o) {
       const T* grad = dy + (n * s.out_channels + o) * pixels;
       for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
-        const T value = weight[o * s.taps() + tap];
-#pragma omp simd
-        for (int64_t q = 0; q < length; ++q) out[from + q * s.stride_w] += value * grad[to + q];
+        scatter_scaled_run(out + from, s.stride_w, weight[o * s.taps() + tap], grad + to, length);
       });
     }
   });
@@ -189,17 +216,35 @@ template <class T>
 void depthwise_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, int threads) {
   const int64_t plane = s.height * s.width, pixels = s.out_pixels();
   run_tasks(s.out_channels, flops_of(s), threads, [&](int64_t o) {
-    T* dw = dweight + o * s.taps();
-    std::fill_n(dw, s.taps(), T(0));
+    using V = Vec<T>;
+    const int64_t step = s.stride_w;
+    std::vector<V> sums(static_cast<size_t>(s.taps()), V::zero());  // one register of partial sums per tap
     for (int64_t n = 0; n < s.batch; ++n) {
       const T* in = x + (n * s.in_channels + o / s.group_out()) * plane;
       const T* grad = dy + (n * s.out_channels + o) * pixels;
       for_each_row_of_tap(s, [&](int64_t tap, int64_t to, int64_t length, int64_t from) {
-        T sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t q = 0; q < length; ++q) sum += grad[to + q] * in[from + q * s.stride_w];
-        dw[tap] += sum;
+        V& sum = sums[static_cast<size_t>(tap)];
+        for_each_register<T>(length, [&](int64_t q, int n) {
+          const T* source = in + from + q * step;
+          V x;
+          if (step == 1) {
+            x = V::load(source, n);
+          } else if (step == 2) {
+            x = V::load_even(source, n);
+          } else {
+            T picked[V::lanes] = {};
+            for (int i = 0; i < n; ++i) picked[i] = source[i * step];
+            x = V::load(picked);
+          }
+          sum = V::fma(V::load(grad + to + q, n), x, sum);
+        });
       });
+    }
+    for (int64_t tap = 0; tap < s.taps(); ++tap) {
+      T lanes[V::lanes], total = 0;
+      V::store(lanes, sums[static_cast<size_t>(tap)]);
+      for (T lane : lanes) total += lane;
+      dweight[o * s.taps() + tap] = total;
     }
   });
 }
@@ -250,30 +295,25 @@ void conv2d_forward(const Conv2dShape& s, const T* x, const T* weight, const T* 
   if (is_depthwise(s)) return depthwise_forward(s, x, weight, bias, y, threads);
   const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps(), plane = s.height * s.width;
   const bool pointwise = is_pointwise(s);
-  const int64_t tile = pointwise ? 8 * kPanelPixels : kPanelPixels;
-  // A task computes several tiles: enough to pay for being scheduled.
-  const int64_t tiles = ceil_div(pixels, tile), tiles_of_task = std::min<int64_t>(tiles, pointwise ? 1 : 8);
-  const int64_t parts = ceil_div(tiles, tiles_of_task);
+  const int64_t fit = kPatchBytes / (static_cast<int64_t>(sizeof(T)) * depth) / kPanelPixels * kPanelPixels;
+  const int64_t tile = std::clamp<int64_t>(fit, 4 * kPanelPixels, 16 * kPanelPixels), parts = ceil_div(pixels, tile);
   run_tasks(s.batch * s.groups * parts, flops_of(s), threads, [&](int64_t task) {
     const int64_t part = task % parts, group = task / parts % s.groups, n = task / parts / s.groups;
     const T* in = x + (n * s.in_channels + group * s.group_in()) * plane;
-    const int64_t o = group * s.group_out(), last = std::min(pixels, (part + 1) * tiles_of_task * tile);
-    for (int64_t p0 = part * tiles_of_task * tile; p0 < last; p0 += tile) {
-      const int64_t count = std::min(tile, last - p0);
-      T* out = y + (n * s.out_channels + o) * pixels + p0;
-      GemmArgs<T> args{s.group_out(), count, depth, weight + o * depth, depth, 1, in + p0, pixels, 1, out, pixels};
-      if (!pointwise) {
-        T* cols = buffer<T>(depth * tile);
-        im2col(s, in, s.group_in(), p0, count, cols, tile);
-        args.b = cols;
-        args.b_row = tile;
-      }
-      if (bias) {
-        for (int64_t r = 0; r < s.group_out(); ++r) std::fill_n(out + r * pixels, count, bias[o + r]);
-        args.accumulate = true;
-      }
-      gemm(args, 1);
+    const int64_t o = group * s.group_out(), p0 = part * tile, count = std::min(tile, pixels - p0);
+    T* out = y + (n * s.out_channels + o) * pixels + p0;
+    GemmArgs<T> args{s.group_out(), count, depth, weight + o * depth, depth, 1, in + p0, pixels, 1, out, pixels};
+    if (!pointwise) {
+      T* cols = buffer<T>(depth * tile);
+      im2col(s, in, s.group_in(), p0, count, cols, tile);
+      args.b = cols;
+      args.b_row = tile;
     }
+    if (bias) {
+      for (int64_t r = 0; r < s.group_out(); ++r) std::fill_n(out + r * pixels, count, bias[o + r]);
+      args.accumulate = true;
+    }
+    gemm(args, 1);
   });
 }
 

@@ -1,6 +1,7 @@
-// Vec<T>: one SIMD register of T, the few operations that a matrix product needs.
+// Vec<T>: one SIMD register of T, the few operations that products and convolutions need.
 // Chosen at compile time: AVX-512 (64 bytes), AVX2 with FMA (32 bytes), else plain loops over 16 bytes.
 // `load(p, n)` and `store(p, v, n)` touch only the first n lanes (1 <= n <= lanes); lanes not loaded are zero.
+// `load_even(p, n)` loads p[0], p[2], ... p[2n-2].
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,14 @@ namespace hippograd::cpu {
 
 template <class T>
 struct Vec;
+
+// p[0], p[2], ..., n of them, through memory.
+template <class V, class T>
+V gather_even(const T* p, int n) {
+  T lanes[V::lanes] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[2 * i];
+  return V::load(lanes);
+}
 
 #if defined(__AVX512F__)
 
@@ -30,6 +39,12 @@ struct Vec<float> {
   static Vec load(const float* p, int n) { return {_mm512_maskz_loadu_ps(mask(n), p)}; }
   static void store(float* p, Vec x) { _mm512_storeu_ps(p, x.v); }
   static void store(float* p, Vec x, int n) { _mm512_mask_storeu_ps(p, mask(n), x.v); }
+  static Vec load_even(const float* p, int n) {  // p[0], p[2], ..., n of them
+    const int count = 2 * n - 1, low = count < 16 ? count : 16;
+    const __m512 x = _mm512_maskz_loadu_ps(mask(low), p), y = _mm512_maskz_loadu_ps(mask(count - low), p + 16);
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return {_mm512_permutex2var_ps(x, even, y)};
+  }
   static Vec fma(Vec x, Vec y, Vec z) { return {_mm512_fmadd_ps(x.v, y.v, z.v)}; }
   static Vec mul(Vec x, Vec y) { return {_mm512_mul_ps(x.v, y.v)}; }
   static Vec add(Vec x, Vec y) { return {_mm512_add_ps(x.v, y.v)}; }
@@ -46,6 +61,11 @@ struct Vec<double> {
   static Vec load(const double* p, int n) { return {_mm512_maskz_loadu_pd(mask(n), p)}; }
   static void store(double* p, Vec x) { _mm512_storeu_pd(p, x.v); }
   static void store(double* p, Vec x, int n) { _mm512_mask_storeu_pd(p, mask(n), x.v); }
+  static Vec load_even(const double* p, int n) {
+    const int count = 2 * n - 1, low = count < 8 ? count : 8;
+    const __m512d x = _mm512_maskz_loadu_pd(mask(low), p), y = _mm512_maskz_loadu_pd(mask(count - low), p + 8);
+    return {_mm512_permutex2var_pd(x, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), y)};
+  }
   static Vec fma(Vec x, Vec y, Vec z) { return {_mm512_fmadd_pd(x.v, y.v, z.v)}; }
   static Vec mul(Vec x, Vec y) { return {_mm512_mul_pd(x.v, y.v)}; }
   static Vec add(Vec x, Vec y) { return {_mm512_add_pd(x.v, y.v)}; }
@@ -68,6 +88,7 @@ struct Vec<float> {
   static Vec load(const float* p, int n) { return {_mm256_maskload_ps(p, mask(n))}; }
   static void store(float* p, Vec x) { _mm256_storeu_ps(p, x.v); }
   static void store(float* p, Vec x, int n) { _mm256_maskstore_ps(p, mask(n), x.v); }
+  static Vec load_even(const float* p, int n) { return gather_even<Vec>(p, n); }
   static Vec fma(Vec x, Vec y, Vec z) { return {_mm256_fmadd_ps(x.v, y.v, z.v)}; }
   static Vec mul(Vec x, Vec y) { return {_mm256_mul_ps(x.v, y.v)}; }
   static Vec add(Vec x, Vec y) { return {_mm256_add_ps(x.v, y.v)}; }
@@ -86,6 +107,7 @@ struct Vec<double> {
   static Vec load(const double* p, int n) { return {_mm256_maskload_pd(p, mask(n))}; }
   static void store(double* p, Vec x) { _mm256_storeu_pd(p, x.v); }
   static void store(double* p, Vec x, int n) { _mm256_maskstore_pd(p, mask(n), x.v); }
+  static Vec load_even(const double* p, int n) { return gather_even<Vec>(p, n); }
   static Vec fma(Vec x, Vec y, Vec z) { return {_mm256_fmadd_pd(x.v, y.v, z.v)}; }
   static Vec mul(Vec x, Vec y) { return {_mm256_mul_pd(x.v, y.v)}; }
   static Vec add(Vec x, Vec y) { return {_mm256_add_pd(x.v, y.v)}; }
@@ -113,6 +135,7 @@ struct Vec {
   }
   static void store(T* p, Vec x) { store(p, x, lanes); }
   static void store(T* p, Vec x, int n) { std::memcpy(p, x.v, static_cast<size_t>(n) * sizeof(T)); }
+  static Vec load_even(const T* p, int n) { return gather_even<Vec>(p, n); }
   static Vec fma(Vec x, Vec y, Vec z) {
     for (int i = 0; i < lanes; ++i) z.v[i] += x.v[i] * y.v[i];
     return z;
