@@ -20,6 +20,10 @@ Tensor select(const Tensor& input, int64_t dim, int64_t index);
 
 // ---- indexing (index.cpp) ----
 
+// ---- broadcasting and dtypes (broadcast.cpp; promotion: broadcast.h) ----
+Tensor expand(const Tensor& input, const Shape& size);            // -1 keeps a size
+Tensor to(const Tensor& input, DType dtype);                      // itself if it has this dtype
+
 // ---- arithmetic (arithmetic.cpp) ----
 Tensor add(const Tensor& input, const Tensor& other);
 

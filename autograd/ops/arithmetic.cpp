@@ -1,4 +1,5 @@
 // Arithmetic of two tensors. The ops take equal shapes and dtypes; the functions broadcast and promote first (both recorded).
+#include "autograd/broadcast.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "tensor/kernels/elementwise.h"
@@ -33,7 +34,7 @@ struct AddOp {
 
 }  // namespace
 
-Tensor add(const Tensor& input, const Tensor& other) { return apply(AddOp{}, {input, other}); }
+Tensor add(const Tensor& input, const Tensor& other) { return hippograd::apply(AddOp{}, broadcast("add", {input, other})); }
 
 void add_into(Array& sum, const Array& term) { kernels::binary(binary_id<pointwise::Add>, sum, term, 0, sum); }
 
