@@ -1,13 +1,24 @@
-// Both ways to write the include must work from an installed copy.
-#include <hippograd/tensor/build_info.h>
+// A stranger's program: tensors, a gradient, an error caught by its type. Both ways to write the include must work.
+#include <hippograd/autograd/ops.h>
 
 #include <cstdio>
 
 #include "tensor/build_info.h"
 
 int main() {
-  const hippograd::BuildInfo info = hippograd::build_info();
-  std::printf("hippograd %s, %s, missing: '%s'\n", info.version.c_str(), info.compiler.c_str(),
-              hippograd::missing_isa().c_str());
-  return info.version == "0.1.0" && hippograd::missing_isa().empty() ? 0 : 1;
+  using namespace hippograd;
+  Tensor x(from_vector<double>({1, 2}, {2}));
+  x.set_requires_grad();
+  add(x, x).backward(from_vector<double>({3, 5}, {2}));
+  const bool right = to_vector<double>(x.grad().array()) == std::vector<double>{6, 10};
+
+  bool refused = false;
+  try {
+    add(x, from_vector<double>({1, 2, 3}, {3}));
+  } catch (const ShapeError& error) {
+    std::printf("refused as it should be: %s\n", error.what());
+    refused = true;
+  }
+  std::printf("hippograd %s: gradient %s\n", build_info().version.c_str(), right ? "right" : "wrong");
+  return right && refused && missing_isa().empty() ? 0 : 1;
 }
