@@ -1,0 +1,3 @@
+"""Data loading and checkpointing."""
+
+from . import checkpoint, data
