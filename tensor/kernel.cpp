@@ -18,6 +18,11 @@ const char*& KernelBan::current() {
   return op;
 }
 
+Borrowed& borrowed(DeviceKind kind) {
+  static Borrowed table[kDeviceKinds];
+  return table[int(kind)];
+}
+
 void detail::SlotBase::enlist(DeviceKind kind) {
   bound_[int(kind)] = true;
   auto& all = slots();

@@ -9,7 +9,7 @@ void append(std::string& s, double x) { s += fmt::format("{}", x); }
 std::string Shape::str() const {
   std::string s = "(";
   for (int i = 0; i < rank_; ++i) s += (i ? ", " : "") + std::to_string(dims_[i]);
-  return s + ")";
+  return s + (rank_ == 1 ? ",)" : ")");
 }
 
 Shape contiguous_strides(const Shape& shape) {

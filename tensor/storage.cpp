@@ -6,6 +6,7 @@
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace hippograd {
@@ -37,7 +38,7 @@ class CpuAllocator {
   void* allocate(size_t bytes) {
     const size_t wanted = std::max<size_t>(bytes, kAlign);
     const std::lock_guard lock(mutex_);
-    void* p = mode_ == Mode::Cache && wanted <= kMaxCached ? from_cache(wanted) : from_system(wanted);
+    void* p = poison_ ? zoned(wanted) : mode_ == Mode::Cache && wanted <= kMaxCached ? from_cache(wanted) : system(wanted);
     in_use_ += wanted;
     peak_ = std::max(peak_, in_use_);
     return p;
@@ -46,8 +47,9 @@ class CpuAllocator {
     const size_t wanted = std::max<size_t>(bytes, kAlign);
     const std::lock_guard lock(mutex_);
     in_use_ -= wanted;
-    if (mode_ == Mode::Cache && wanted <= kMaxCached) to_cache(p, wanted);
-    else to_system(p, wanted);
+    if (!zoned_.empty() && zoned_.erase(p)) check_zones(p, wanted);
+    else if (mode_ == Mode::Cache && wanted <= kMaxCached) to_cache(p, wanted);
+    else std::free(p);
   }
   AllocatorStats stats() {
     const std::lock_guard lock(mutex_);
@@ -71,7 +73,7 @@ class CpuAllocator {
   }
   void poison(bool on) {
     const std::lock_guard lock(mutex_);
-    poison_fill_ = on;
+    poison_ = on;
   }
 
  private:
@@ -90,7 +92,6 @@ class CpuAllocator {
       list.pop_back();
       cached_ -= class_bytes(c);
     }
-    if (poison_fill_) std::memset(p, kFresh, bytes);
     return p;
   }
   void to_cache(void* p, size_t bytes) noexcept {
@@ -102,17 +103,15 @@ class CpuAllocator {
       std::free(p);
     }
   }
-  // plain: the block alone. poison: [zone | block | zone up to alignment + zone]
-  void* from_system(size_t bytes) {
-    if (mode_ != Mode::Poison) return system(bytes);
+  void* zoned(size_t bytes) {   // [red zone | block filled with NaN | red zone]
     auto* p = static_cast<unsigned char*>(system(bytes + 2 * kRedZone));
     std::memset(p, kZone, kRedZone);
     std::memset(p + kRedZone, kFresh, bytes);
     std::memset(p + kRedZone + bytes, kZone, kRedZone);
+    zoned_.insert(p + kRedZone);
     return p + kRedZone;
   }
-  void to_system(void* p, size_t bytes) noexcept {
-    if (mode_ != Mode::Poison) return std::free(p);
+  void check_zones(void* p, size_t bytes) noexcept {
     auto* block = static_cast<unsigned char*>(p);
     const auto intact = [](const unsigned char* z) { return std::all_of(z, z + kRedZone, [](unsigned char c) { return c == kZone; }); };
     if (!intact(block - kRedZone) || !intact(block + bytes)) ++damage_;
@@ -124,7 +123,8 @@ class CpuAllocator {
   std::vector<void*> free_[4 * 64];
   size_t in_use_ = 0, peak_ = 0, cached_ = 0;
   uint64_t damage_ = 0;
-  bool poison_fill_ = false;
+  bool poison_ = mode_ == Mode::Poison;
+  std::unordered_set<void*> zoned_;   // live blocks with red zones
 };
 
 CpuAllocator& allocator() {

@@ -42,6 +42,6 @@ AllocatorStats allocator_stats();
 void allocator_reset_peak();
 void allocator_empty_cache();
 uint64_t allocator_damage();   // blocks whose red zone was written, in poison mode
-void set_poison(bool on);      // affects blocks allocated from now on
+void set_poison(bool on);      // poison mode for the blocks allocated from now on
 
 }  // namespace hippograd
