@@ -15,10 +15,10 @@ namespace {
 
 // Square, y = x * x elementwise in f64; each fixture changes one thing.
 Array squared(const Array& x) {
-  const Array c = x.contiguous();
+  const Array c = x.to(Device{}).contiguous();   // computed on the host, returned where x is
   Array y = empty_like(c);
   for (int64_t i = 0; i < c.numel(); ++i) y.data<double>()[i] = c.data<double>()[i] * c.data<double>()[i];
-  return y;
+  return y.to(x.device());
 }
 Array times(const Array& a, const Array& b, double factor = 1) {
   const Array x = a.contiguous(), z = b.contiguous();
