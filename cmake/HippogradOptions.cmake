@@ -23,6 +23,7 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)   # OBJECT libraries end in a shared one
+set(CMAKE_LINK_DEPENDS_NO_SHARED ON)      # a new libhippograd.so does not link every test again
 
 # -O3 gains nothing here and costs up to 30 % more compile time; Debug keeps -O1, or the numeric tests crawl.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
