@@ -222,6 +222,7 @@ Array empty(const Shape& shape, DType dtype, Device device) {
   return Array(std::make_shared<Storage>(device, size_t(bytes)), shape, contiguous_strides(shape), 0, dtype);
 }
 Array full(const Shape& shape, double value, DType dtype, Device device) {
+  KernelBan lift(nullptr);   // a constant may be made in a recorded backward: there is no derivative to cut
   Array y = empty(shape, dtype, device);
   kernels::fill(value, 0, y);
   return y;

@@ -30,7 +30,8 @@ template <class T> requires std::is_integral_v<T> void append(std::string& s, T 
 void append(std::string& s, double x);  // shortest form that reads back
 
 // cat("a", 3, shape): the parts of a message in one string.
-template <class... Parts> std::string cat(const Parts&... parts) {
+template <class T> concept Appendable = requires(std::string& s, const T& part) { append(s, part); };
+template <Appendable... Parts> std::string cat(const Parts&... parts) {
   std::string s;
   (append(s, parts), ...);
   return s;
