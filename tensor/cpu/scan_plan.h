@@ -141,6 +141,7 @@ struct ScanPlan {
 template <class T>
 void stage_shared(const Coefficients<const T>& c, int64_t batch, int64_t group, const int64_t* positions, int steps,
                   int64_t N, int planes, T* tile) {
+  if (N == 0) return;  // there may be no array behind c.data
   const T* from = c.data + batch * c.stride_b + group * c.stride_g;
   for (int i = 0; i < steps; ++i, tile += N * planes) {
     const T* row = from + positions[i] * c.stride_t;
