@@ -83,8 +83,46 @@ Tensor add(const Tensor& input, const Tensor& other);
 // ---- sorting (sort.cpp) ----
 
 // ---- products (matmul.cpp, einsum.cpp) ----
+Tensor matmul(const Tensor& input, const Tensor& other);          // vectors, matrices, batches of matrices (broadcast)
+Tensor mm(const Tensor& input, const Tensor& mat2);
+Tensor bmm(const Tensor& input, const Tensor& mat2);
+Tensor mv(const Tensor& input, const Tensor& vec);
+Tensor dot(const Tensor& input, const Tensor& tensor);
+Tensor vdot(const Tensor& input, const Tensor& other);            // conjugates the first vector
+Tensor inner(const Tensor& input, const Tensor& other);
+Tensor outer(const Tensor& input, const Tensor& vec2);
+Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias = {});      // weight (out, in)
+Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, double beta = 1, double alpha = 1);
+Tensor addmv(const Tensor& input, const Tensor& mat, const Tensor& vec, double beta = 1, double alpha = 1);
+Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, double beta = 1, double alpha = 1);
+Tensor addbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, double beta = 1, double alpha = 1);
+Tensor baddbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, double beta = 1, double alpha = 1);
+Tensor einsum(std::string_view equation, const Tensors& operands);                      // letters, "...", repeated letters
+Tensor tensordot(const Tensor& a, const Tensor& b, int64_t dims = 2);
+Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& dims_a, const Shape& dims_b);
+Tensor kron(const Tensor& input, const Tensor& other);
+Tensor multi_dot(const Tensors& tensors);                         // chain_matmul, linalg.multi_dot: the cheapest order
 
 // ---- convolution and pooling (conv.cpp, pool.cpp) ----
+// input (N, C, size...) or (C, size...), weight (out, C / groups, kernel...). Lists hold one number for all axes, or one each.
+Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const Shape& stride = {1}, const Shape& padding = {0},
+              const Shape& dilation = {1}, int64_t groups = 1);
+Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const Shape& stride = {1}, const Shape& padding = {0},
+              const Shape& dilation = {1}, int64_t groups = 1);
+Tensor conv3d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const Shape& stride = {1}, const Shape& padding = {0},
+              const Shape& dilation = {1}, int64_t groups = 1);
+// padding "valid" or "same"; conv1d, conv2d, conv3d by the number of the weight's dimensions.
+Tensor convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride, std::string_view padding,
+                   const Shape& dilation = {1}, int64_t groups = 1);
+// weight (C, out / groups, kernel...).
+Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const Shape& stride = {1}, const Shape& padding = {0},
+                        const Shape& output_padding = {0}, int64_t groups = 1, const Shape& dilation = {1});
+Tensor conv_transpose2d(const Tensor& input, const Tensor& weight, const Tensor& bias = {}, const Shape& stride = {1}, const Shape& padding = {0},
+                        const Shape& output_padding = {0}, int64_t groups = 1, const Shape& dilation = {1});
+Tensor im2col(const Tensor& input, const Shape& kernel_size, const Shape& dilation = {1}, const Shape& padding = {0},
+              const Shape& stride = {1});                         // torch.nn.functional.unfold
+Tensor col2im(const Tensor& input, const Shape& output_size, const Shape& kernel_size, const Shape& dilation = {1}, const Shape& padding = {0},
+              const Shape& stride = {1});                         // torch.nn.functional.fold
 
 // ---- softmax, norms, losses (softmax.cpp, norm.cpp, loss.cpp) ----
 
