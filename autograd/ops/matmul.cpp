@@ -105,7 +105,8 @@ struct MatMul {
             sample(MatMul{{}, true, true, true, false}, {{4, 3}, {5, 4}}, "both transposed, A conjugated"),
             sample(MatMul{{}, false, true, false, true}, {{3, 4}, {5, 4}}, "B^H"),
             sample(MatMul{{}, true, true, true, true}, {{4, 3}, {5, 4}}, "A^H B^H"),
-            sample(MatMul{{2, 3}}, {{2, 1, 2, 4}, {3, 4, 2}}, "broadcast batches").bench({{8, 8, 64, 32}, {8, 8, 32, 64}}),
+            sample(MatMul{{2, 3}}, {{2, 1, 2, 4}, {3, 4, 2}}, "broadcast batches"),
+            sample(MatMul{{8, 8}}, {{8, 8, 4, 2}, {8, 8, 2, 4}}, "a batch of small ones").bench({{8, 8, 64, 32}, {8, 8, 32, 64}}),
             sample(MatMul{{2}}, {{2, 3, 4}, {4, 5}}, "a shared matrix"),
             sample(MatMul{{}}, {{3, 2, 4}, {3, 4, 2}}, "added up"),
             sample(MatMul{{3, 1}}, {{3, 2, 2, 4}, {2, 4, 1}}, "partly added up"),
@@ -120,7 +121,7 @@ struct MatMul {
             error(MatMul{{2}}, {{2, 3, 4}, {2, 5, 2}}, "Expected size for first two dimensions of batch2 tensor to be: [2, 4] but got: [2, 5]."),
             error(MatMul{{2}}, {{2, 3, 4}, {3, 4, 2}}, "(2,)"),
             error(MatMul{{}}, {{3}, {3, 2}}, "both operands must be matrices"),
-            error(MatMul{{}}, {{2, 3}, Input({3, 2}).dtype(DType::i64)}, "expected m1 and m2 to have the same dtype")};
+            error(MatMul{{}}, {{2, 3}, integers({3, 2}, 0, 5)}, "expected m1 and m2 to have the same dtype")};
   }
 };
 
@@ -169,7 +170,7 @@ struct Linear {
   static ErrorSamples errors() {
     return {error(Linear{}, {{2, 3}, {4, 2}, absent()}, "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x4)"),
             error(Linear{}, {{2, 3}, {4, 3}, {3}}, "bias must be (4,), got (3,)"),
-            error(Linear{}, {{2, 3}, Input({4, 3}).dtype(DType::i64), absent()}, "expected m1 and m2 to have the same dtype")};
+            error(Linear{}, {{2, 3}, integers({4, 3}, 0, 5), absent()}, "expected m1 and m2 to have the same dtype")};
   }
 };
 
