@@ -228,6 +228,11 @@ def conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, d
                            pair(dilation))
 
 
+def conv_transpose3d(x, weight, bias, stride, padding, output_padding, groups, dilation):
+    return _conv_transpose(conv3d, 3, x, weight, bias, triple(stride), triple(padding), triple(output_padding), groups,
+                           triple(dilation))
+
+
 # ---- windows --------------------------------------------------------------------------------------------------------
 
 def _windows(x, size, stride, dilation):

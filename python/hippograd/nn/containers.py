@@ -147,7 +147,7 @@ class ModuleList(_Numbered):
 class _Keyed(Module):
     """Common part of ModuleDict and ParameterDict. Keys may be names of methods ("items"), so items live in one dict."""
 
-    def __init__(self, entries=None):
+    def _fill(self, entries):
         self.__dict__["_entries"] = {}
         if entries is not None:
             self.update(entries)
@@ -203,6 +203,9 @@ class _Keyed(Module):
 class ModuleDict(_Keyed):
     """A dict of modules, in order of insertion."""
 
+    def __init__(self, modules=None):
+        self._fill(modules)
+
     def __setitem__(self, key, module):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
@@ -219,6 +222,9 @@ def _as_parameter(value):
 
 class ParameterDict(_Keyed):
     """A dict of parameters."""
+
+    def __init__(self, parameters=None):
+        self._fill(parameters)
 
     def __setitem__(self, key, value):
         self._entries[str(key)] = _as_parameter(value)
@@ -260,6 +266,16 @@ class ParameterList(_Numbered):
 
     def __repr__(self):
         return f"{self._get_name()}(" + _parameter_lines(self._items()) + ")"
+
+
+class DataParallel(Module):
+    """The module itself, under `.module`: hippograd has one device per process, so there is nothing to spread."""
+
+    def __init__(self, module, device_ids=None, output_device=None, dim=0):
+        self.module = module
+
+    def forward(self, *inputs, **kwargs):
+        return self.module(*inputs, **kwargs)
 
 
 def _parameter_lines(items):

@@ -65,7 +65,7 @@ class _Conv(Module):
     def extra_repr(self):
         s = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
         if isinstance(self.padding, str) or any(self.padding):
-            s += f", padding={self.padding!r}" if isinstance(self.padding, str) else f", padding={self.padding}"
+            s += f", padding={self.padding}"
         if any(d != 1 for d in self.dilation):
             s += f", dilation={self.dilation}"
         if any(self.output_padding):
@@ -148,3 +148,10 @@ class ConvTranspose2d(ConvTranspose1d):
 
     n = 2
     function = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(ConvTranspose1d):
+    """(B, C, D, H, W) -> (B, O, D', H', W'), sizes as ConvTranspose1d; weight (C, O / groups, KD, KH, KW)"""
+
+    n = 3
+    function = staticmethod(F.conv_transpose3d)

@@ -402,6 +402,11 @@ def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_paddi
     return _op("conv_transpose2d")(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+def conv_transpose3d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The transpose of conv3d.   input: (B, C, D, H, W), weight: (C, O / groups, KD, KH, KW)"""
+    return _op("conv_transpose3d")(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     """Columns of patches.   input: (B, C, H, W) -> (B, C KH KW, number of patches)"""
     return _composed.unfold(input, pair(kernel_size), pair(dilation), pair(padding), pair(stride))
@@ -550,12 +555,12 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
-def affine_grid(theta, size, align_corners=False):
+def affine_grid(theta, size, align_corners=None):
     """Sampling positions of an affine map.   theta: (B, 2, 3), size (B, C, H, W) -> (B, H, W, 2)"""
     return _composed.affine_grid(theta, size, align_corners)
 
 
-def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=False):
+def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Values of pictures at positions in [-1, 1].   (B, C, H, W), (B, OH, OW, 2) -> (B, C, OH, OW)"""
     if mode not in ("bilinear", "nearest"):
         raise ValueError(f"nn.functional.grid_sample(): expected mode to be 'bilinear' or 'nearest', but got: '{mode}'")
@@ -806,6 +811,18 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     loss = loss if weight is None else loss * weight
     return _reduce(loss.mean(-1), _legacy_reduction(size_average, reduce, reduction))
+
+
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """sum over labels y and other classes i of max(0, 1 - (x_y - x_i)) / C; labels of a row end at the first -1."""
+    x, y = (input, target) if input.dim() == 2 else (input.unsqueeze(0), target.unsqueeze(0))
+    valid = (y < 0).to(_C.int64).cumsum(1) == 0                                           # (B, C) before the first -1
+    index = y.masked_fill(~valid, 0)
+    marked = _C.zeros_like(y).scatter_add(1, index, valid.to(y.dtype)) > 0
+    margins = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)         # (B, label, class)
+    used = valid.unsqueeze(2) & ~marked.unsqueeze(1)
+    loss = (margins * used).sum((1, 2)) / x.shape[1]
+    return _reduce(loss if input.dim() == 2 else loss.squeeze(0), _legacy_reduction(size_average, reduce, reduction))
 
 
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, size_average=None, reduce=None,

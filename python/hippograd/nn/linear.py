@@ -48,18 +48,8 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class LazyLinear(Linear):
-    """Linear whose in_features are those of the first input."""
-
-    def __init__(self, out_features, bias=True, device=None, dtype=None):
-        super().__init__(0, out_features, bias, device, dtype)
-
-    def forward(self, input):
-        if self.in_features == 0:
-            self.in_features = input.shape[-1]
-            self.weight.data = _C.empty(self.out_features, self.in_features, dtype=self.weight.dtype)
-            self.reset_parameters()
-        return super().forward(input)
+class NonDynamicallyQuantizableLinear(Linear):
+    """Linear under the name that PyTorch's MultiheadAttention prints for its out_proj."""
 
 
 class Bilinear(Module):

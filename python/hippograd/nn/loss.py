@@ -192,6 +192,13 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
+class MultiLabelMarginLoss(_Loss):
+    """sum over labels y and other classes i of max(0, 1 - (x_y - x_i)) / C"""
+
+    def forward(self, input, target):
+        return F.multilabel_margin_loss(input, target, reduction=self.reduction)
+
+
 class TripletMarginLoss(_Loss):
     """max(0, d(a, p) - d(a, n) + margin).   (B, D) or (D) each"""
 

@@ -243,6 +243,14 @@ class Module:
                 return module
         raise AttributeError(f"{type(self).__name__} has no submodule `{target}`")
 
+    def set_submodule(self, target, module, strict=False):
+        """Puts a module at a dotted path."""
+        parent, _, name = target.rpartition(".")
+        parent = self.get_submodule(parent)
+        if strict and not isinstance(getattr(parent, name, None), Module):
+            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
+        parent._modules[name] = module
+
     def get_parameter(self, target):
         return self._get_tensor(target, "parameter", self.named_parameters(remove_duplicate=False))
 
@@ -330,6 +338,13 @@ class Module:
         """`hook(module, incompatible_keys)` after `load_state_dict`."""
         return self._add_hook("load_state_dict", hook)
 
+    def register_load_state_dict_pre_hook(self, hook):
+        """`hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before this module's part is
+        loaded; may change state_dict (a copy of the caller's)."""
+        return self._add_hook("load_state_dict_pre", hook)
+
+    _register_load_state_dict_pre_hook = register_load_state_dict_pre_hook
+
     def register_state_dict_pre_hook(self, hook):
         """`hook(module, prefix, keep_vars)` before `state_dict` is collected."""
         return self._add_hook("state_dict_pre", hook)
@@ -373,6 +388,10 @@ class Module:
         error and changes nothing then; `strict=False` allows missing and unexpected keys and returns them."""
         if not isinstance(state_dict, collections.abc.Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        state_dict = dict(state_dict)
+        for path, module in self.named_modules(remove_duplicate=False):
+            for hook, _, _ in module._hooks_of("load_state_dict_pre"):
+                hook(module, state_dict, path + "." if path else "", {}, strict, [], [], [])
         own = collections.OrderedDict(
             ((f"{path}.{name}" if path else name), (module, name, tensor))
             for path, module in self.named_modules(remove_duplicate=False) for name, tensor in module._own_state())
@@ -483,6 +502,10 @@ class Module:
             else:
                 with no_grad():
                     parameter.grad.detach().zero_()
+
+    def to_empty(self, *, device, recurse=True):
+        """New, unset memory for all parameters and buffers."""
+        return self._apply(lambda t: _C.empty_like(t).to(device))
 
     def share_memory(self):
         return self

@@ -26,7 +26,8 @@ class LayerNorm(Module):
         return _C.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return (f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+                f"bias={self.bias is not None}")
 
 
 class RMSNorm(Module):
@@ -52,13 +53,13 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """Normalises each of num_groups groups of channels.   (B, num_channels, ...) -> same"""
 
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None):
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
         if num_channels % num_groups != 0:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        make = lambda f: Parameter(f(num_channels, device=device, dtype=dtype)) if affine else None
-        self.register_parameter("weight", make(_C.ones))
-        self.register_parameter("bias", make(_C.zeros))
+        make = lambda f: Parameter(f(num_channels, device=device, dtype=dtype))
+        self.register_parameter("weight", make(_C.ones) if affine else None)
+        self.register_parameter("bias", make(_C.zeros) if affine and bias else None)
 
     reset_parameters = LayerNorm.reset_parameters
 
@@ -66,7 +67,8 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+                f"bias={self.bias is not None}")
 
 
 class _RunningNorm(Module):
@@ -77,12 +79,13 @@ class _RunningNorm(Module):
 
     dims = ()
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None):
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None,
+                 *, bias=True):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         make = lambda f: f(num_features, device=device, dtype=dtype)
         self.register_parameter("weight", Parameter(make(_C.ones)) if affine else None)
-        self.register_parameter("bias", Parameter(make(_C.zeros)) if affine else None)
+        self.register_parameter("bias", Parameter(make(_C.zeros)) if affine and bias else None)
         self.register_buffer("running_mean", make(_C.zeros) if track_running_stats else None)
         self.register_buffer("running_var", make(_C.ones) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", _C.tensor(0, dtype=_C.int64) if track_running_stats else None)
@@ -110,7 +113,7 @@ class _RunningNorm(Module):
 
     def extra_repr(self):
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"track_running_stats={self.track_running_stats}")
+                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")
 
 
 class _BatchNorm(_RunningNorm):
@@ -138,13 +141,10 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
-SyncBatchNorm = _BatchNorm
-
-
 class _InstanceNorm(_RunningNorm):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None,
-                 dtype=None):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+                 dtype=None, *, bias=True):
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input):
         self._check(input)
@@ -164,6 +164,11 @@ class InstanceNorm1d(_InstanceNorm):
 class InstanceNorm2d(_InstanceNorm):
     """Normalises each channel of each sample over its picture.   (B, C, H, W) or (C, H, W) -> same"""
     dims = (3, 4)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """(B, C, D, H, W) or (C, D, H, W) -> same"""
+    dims = (4, 5)
 
 
 class LocalResponseNorm(Module):

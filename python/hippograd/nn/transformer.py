@@ -11,7 +11,7 @@ from . import functional as F
 from . import init
 from .activation import Dropout
 from .containers import ModuleList
-from .linear import Linear, _empty
+from .linear import Linear, NonDynamicallyQuantizableLinear, _empty
 from .module import Module
 from .normalization import LayerNorm
 
@@ -40,7 +40,7 @@ class MultiheadAttention(Module):
         self.register_parameter("k_proj_weight", None if same else new(embed_dim, self.kdim))
         self.register_parameter("v_proj_weight", None if same else new(embed_dim, self.vdim))
         self.register_parameter("in_proj_bias", new(3 * embed_dim) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
         self.bias_k = new(1, 1, embed_dim) if add_bias_kv else None
         self.bias_v = new(1, 1, embed_dim) if add_bias_kv else None
         self._reset_parameters()

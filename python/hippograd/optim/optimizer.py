@@ -103,16 +103,45 @@ class Optimizer:
         """`hook(optimizer, args, kwargs)` after every step."""
         return _insert_hook(self._post_hooks, (hook, False, False), False)
 
+    def _register(self, kind, hook, prepend):
+        hooks = self.__dict__.setdefault("_state_hooks", {}).setdefault(kind, OrderedDict())
+        return _insert_hook(hooks, (hook, False, False), prepend)
+
+    def _run_state_hooks(self, kind, *args):
+        """Hooks may return what takes the place of the last argument."""
+        for hook, _, _ in list(self.__dict__.get("_state_hooks", {}).get(kind, {}).values()):
+            new = hook(self, *args)
+            args = args if new is None else (new,)
+        return args[0] if args else None
+
+    def register_state_dict_pre_hook(self, hook, prepend=False):
+        """`hook(optimizer)` before `state_dict`."""
+        return self._register("save_pre", hook, prepend)
+
+    def register_state_dict_post_hook(self, hook, prepend=False):
+        """`hook(optimizer, state_dict)` after; may return another."""
+        return self._register("save_post", hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook, prepend=False):
+        """`hook(optimizer, state_dict)` before loading; may return another."""
+        return self._register("load_pre", hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook, prepend=False):
+        """`hook(optimizer)` after loading."""
+        return self._register("load_post", hook, prepend)
+
     def state_dict(self):
         """{"state": {number of the parameter: ...}, "param_groups": [options with numbers for "params"]}"""
+        self._run_state_hooks("save_pre")
         number = {id(p): i for i, p in enumerate(self._all())}
         groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [number[id(p)] for p in g["params"]]}
                   for g in self.param_groups]
         state = {number[id(p)] if isinstance(p, _C.Tensor) else p: s for p, s in self.state.items()}
-        return {"state": state, "param_groups": groups}
+        return self._run_state_hooks("save_post", {"state": state, "param_groups": groups})
 
     def load_state_dict(self, state_dict):
         """Takes copies of options and state, in the order of the parameters."""
+        state_dict = self._run_state_hooks("load_pre", dict(state_dict))
         saved = deepcopy(state_dict["param_groups"])
         if len(saved) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -131,6 +160,7 @@ class Optimizer:
             group.clear()
             group.update({k: v for k, v in new.items() if k != "params"})
             group["params"] = params
+        self._run_state_hooks("load_post")
 
     @staticmethod
     def _cast(name, value, p):

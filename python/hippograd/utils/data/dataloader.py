@@ -133,10 +133,13 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self):
+        # Drawn whatever the number of workers, so that it does not change what follows.
+        seed = int(_C.randint(0, 2 ** 62, (), dtype=_C.int64, generator=self.generator))
+        infos = [WorkerInfo(i, self.num_workers, seed + i, self.dataset) for i in range(self.num_workers)]
         if self._streaming:
-            return self._stream() if self.num_workers == 0 else self._stream_by_workers()
+            return self._stream() if self.num_workers == 0 else self._stream_by_workers(infos)
         requests = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
-        return map(self._fetch, requests) if self.num_workers == 0 else self._fetch_by_workers(requests)
+        return map(self._fetch, requests) if self.num_workers == 0 else self._fetch_by_workers(requests, infos)
 
     def _fetch(self, request):
         """The batch (or sample) of a list of indices (or one index)."""
@@ -146,19 +149,14 @@ class DataLoader:
             return self.collate_fn(self.dataset.__getitems__(request))
         return self.collate_fn([self.dataset[i] for i in request])
 
-    def _worker_infos(self):
-        seed = int(_C.randint(0, 2 ** 62, (), dtype=_C.int64, generator=self.generator))
-        return [WorkerInfo(i, self.num_workers, seed + i, self.dataset) for i in range(self.num_workers)]
-
     def _enter(self, info):
         """Makes the calling thread worker `info`."""
         _local.info = info
         if self.worker_init_fn is not None:
             self.worker_init_fn(info.id)
 
-    def _fetch_by_workers(self, requests):
+    def _fetch_by_workers(self, requests, infos):
         from concurrent.futures import ThreadPoolExecutor
-        infos = self._worker_infos()
         numbers = iter(infos)
         pool = ThreadPoolExecutor(self.num_workers, "hippograd-data", lambda: self._enter(next(numbers)))
         ahead, waiting = self.num_workers * self.prefetch_factor, collections.deque()
@@ -185,9 +183,9 @@ class DataLoader:
         if batch and not self.drop_last:
             yield self.collate_fn(batch)
 
-    def _stream_by_workers(self):
+    def _stream_by_workers(self, infos):
         """One stream per worker, taken in turn; `get_worker_info()` tells the dataset whose turn it is."""
-        streams = [(info, self._stream()) for info in self._worker_infos()]
+        streams = [(info, self._stream()) for info in infos]
         started = set()
         while streams:
             for entry in list(streams):
