@@ -237,8 +237,8 @@ class ParameterDict(_Keyed):
     def copy(self):
         return ParameterDict(self._entries)
 
-    def __repr__(self):
-        return f"{self._get_name()}(" + _parameter_lines(self.items()) + ")"
+    def extra_repr(self):
+        return _parameter_lines(self.items())
 
 
 class ParameterList(_Numbered):
@@ -264,8 +264,8 @@ class ParameterList(_Numbered):
     def __iadd__(self, other):
         return self.extend(other)
 
-    def __repr__(self):
-        return f"{self._get_name()}(" + _parameter_lines(self._items()) + ")"
+    def extra_repr(self):
+        return _parameter_lines(self._items())
 
 
 class DataParallel(Module):
@@ -281,4 +281,4 @@ class DataParallel(Module):
 def _parameter_lines(items):
     lines = [f"  ({k}): Parameter containing: [{str(v.dtype)} of size {'x'.join(map(str, v.shape))}]"
              if isinstance(v, Parameter) else f"  ({k}): {v!r}" for k, v in items]
-    return "\n" + "\n".join(lines) + "\n" if lines else ""
+    return "\n".join(lines)
