@@ -66,6 +66,21 @@ Tensor gather(const Tensor& input, int64_t dim, const Tensor& index);
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src);
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, double value);
 Tensor scatter_add(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src);
+// input[indices]: integer and boolean tensors, undefined for ":". index_put gives the input with values written there.
+Tensor index(const Tensor& input, const Tensors& indices);
+Tensor index_put(const Tensor& input, const Tensors& indices, const Tensor& values, bool accumulate = false);
+Tensor take(const Tensor& input, const Tensor& index);
+Tensor take_along_dim(const Tensor& input, const Tensor& indices, std::optional<int64_t> dim = {});
+Tensor masked_select(const Tensor& input, const Tensor& mask);
+Tensor masked_scatter(const Tensor& input, const Tensor& mask, const Tensor& source);
+Tensor nonzero(const Tensor& input);                                                    // (count, rank) i64
+Tensor argwhere(const Tensor& input);
+Tensors where(const Tensor& condition);                                                 // nonzero, one tensor per dimension
+Tensor one_hot(const Tensor& input, int64_t num_classes = -1);
+Tensor bincount(const Tensor& input, const Tensor& weights = {}, int64_t minlength = 0);
+Tensor searchsorted(const Tensor& sorted_sequence, const Tensor& input, bool right = false);
+Tensor bucketize(const Tensor& input, const Tensor& boundaries, bool right = false);
+Tensor histc(const Tensor& input, int64_t bins = 100, double min = 0, double max = 0);
 
 // ---- broadcasting and dtypes (broadcast.cpp; promotion: broadcast.h) ----
 Tensor expand(const Tensor& input, const Shape& size);            // -1 keeps a size
