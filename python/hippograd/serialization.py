@@ -114,4 +114,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
         tensors = {k: t.to(map_location) for k, t in tensors.items()}
     if _FIELD not in metadata:
         return tensors
-    return _decode(json.loads(metadata[_FIELD]), tensors)
+    try:
+        return _decode(json.loads(metadata[_FIELD]), tensors)
+    except (KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
+        raise ValueError(f"load: the tree in the metadata field '{_FIELD}' is malformed: {error}") from None

@@ -75,18 +75,21 @@ class LBFGS(Optimizer):
     """One parameter group; `step(closure)` runs up to max_iter iterations, the closure recomputing the loss and gradients."""
 
     def __init__(self, params, lr=1, max_iter=20, max_eval=None, tolerance_grad=1e-7, tolerance_change=1e-9,
-                 history_size=100, line_search_fn=None):
+                 history_size=100, line_search_fn=None, *, maximize=False):
         if line_search_fn not in (None, "strong_wolfe"):
             raise RuntimeError("only 'strong_wolfe' is supported")
         super().__init__(params, dict(lr=lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
                                       tolerance_grad=tolerance_grad, tolerance_change=tolerance_change,
-                                      history_size=history_size, line_search_fn=line_search_fn))
+                                      history_size=history_size, line_search_fn=line_search_fn,
+                                      maximize=maximize))
         if len(self.param_groups) != 1:
             raise ValueError("LBFGS doesn't support per-parameter options (parameter groups)")
         self._params = self.param_groups[0]["params"]
 
     def _gradient(self):
-        return _C.cat([(_C.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for p in self._params])
+        """The gradient of what is minimised, one vector."""
+        g = _C.cat([(_C.zeros_like(p) if p.grad is None else p.grad).detach().reshape(-1) for p in self._params])
+        return -g if self.param_groups[0]["maximize"] else g
 
     def _move(self, d, t):
         start = 0
@@ -110,9 +113,10 @@ class LBFGS(Optimizer):
     @no_grad()
     def step(self, closure):
         group, state = self.param_groups[0], self.state[self._params[0]]
-        recompute = enable_grad()(closure)
-        first_loss = recompute()
-        loss, evaluations = float(first_loss), 1
+        run, sign = enable_grad()(closure), -1.0 if group["maximize"] else 1.0
+        recompute = lambda: sign * float(run())
+        first_loss = run()
+        loss, evaluations = sign * float(first_loss), 1
         state["func_evals"] = state.get("func_evals", 0) + 1
         g = self._gradient()
         if g.abs().max().item() <= group["tolerance_grad"]:
@@ -134,7 +138,7 @@ class LBFGS(Optimizer):
                 self._move(d, t)
                 calls = 0
                 if n != group["max_iter"]:
-                    loss, g, calls = float(recompute()), self._gradient(), 1
+                    loss, g, calls = recompute(), self._gradient(), 1
             state["d"], state["t"] = d, t
             evaluations += calls
             state["func_evals"] += calls
@@ -162,7 +166,7 @@ class LBFGS(Optimizer):
 
         def evaluate(step):
             self._move(d, step)
-            f, gradient = float(recompute()), self._gradient()
+            f, gradient = recompute(), self._gradient()
             for p, old in zip(self._params, start):
                 p.copy_(old)
             return f, gradient

@@ -136,7 +136,7 @@ class Optimizer:
         number = {id(p): i for i, p in enumerate(self._all())}
         groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [number[id(p)] for p in g["params"]]}
                   for g in self.param_groups]
-        state = {number[id(p)] if isinstance(p, _C.Tensor) else p: s for p, s in self.state.items()}
+        state = {number[id(p)] if isinstance(p, _C.Tensor) else p: s for p, s in self.state.items() if s}
         return self._run_state_hooks("save_post", {"state": state, "param_groups": groups})
 
     def load_state_dict(self, state_dict):
