@@ -43,10 +43,10 @@ class _Conv(Module):
         self.reset_parameters()
 
     def reset_parameters(self):
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         fan_in = math.prod(self.weight.shape[1:])
-        bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0.0
-        init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
+        if self.bias is not None and fan_in > 0:
+            bound = 1 / math.sqrt(fan_in)
             init.uniform_(self.bias, -bound, bound)
 
     def _padded(self, input):

@@ -102,17 +102,26 @@ def xavier_normal_(tensor, gain=1.0, generator=None):
     return normal_(tensor, 0.0, std, generator)
 
 
+def _kaiming_variance(tensor, a, mode, nonlinearity, times):
+    """times * gain^2 / fan, rounded as the C++ initialisers round it: layers of both start with the same bits."""
+    fan = _calculate_correct_fan(tensor, mode)
+    if nonlinearity == "leaky_relu":
+        calculate_gain(nonlinearity, a)                                     # refuses a slope that is no number
+        return times * 2.0 / ((1.0 + a * a) * fan)
+    return times * 2.0 / fan if nonlinearity == "relu" else times * calculate_gain(nonlinearity, a) ** 2 / fan
+
+
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     if 0 in tensor.shape:
         return tensor
-    std = calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
-    return uniform_(tensor, -math.sqrt(3.0) * std, math.sqrt(3.0) * std, generator)
+    bound = math.sqrt(_kaiming_variance(tensor, a, mode, nonlinearity, 3))
+    return uniform_(tensor, -bound, bound, generator)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     if 0 in tensor.shape:
         return tensor
-    return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode)), generator)
+    return normal_(tensor, 0.0, math.sqrt(_kaiming_variance(tensor, a, mode, nonlinearity, 1)), generator)
 
 
 def orthogonal_(tensor, gain=1, generator=None):
