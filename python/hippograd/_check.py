@@ -8,8 +8,8 @@ from .nn.module import Module
 Tensor = _C.Tensor
 
 
-class _Same:
-    """Report of a passed check; true."""
+class Report:
+    """What a passed check found; true."""
 
     def __init__(self, lines):
         self.lines = lines
@@ -31,10 +31,8 @@ def _tensors_of(out):
     if isinstance(out, Tensor):
         return [out]
     if isinstance(out, dict):
-        out = out.values()
-    return [t for o in out for t in _tensors_of(o)] if isinstance(out, (tuple, list)) or not isinstance(out, (str, int, float,
-                                                                                                            bool)) and \
-        hasattr(out, "__iter__") else []
+        out = list(out.values())
+    return [t for o in out for t in _tensors_of(o)] if isinstance(out, (tuple, list)) else []
 
 
 def check(target, *inputs, second_order=None, atol=1e-6, rtol=1e-4):
@@ -57,7 +55,7 @@ def check(target, *inputs, second_order=None, atol=1e-6, rtol=1e-4):
     if second_order:
         gradgradcheck(target, xs, atol=atol, rtol=rtol)
         lines.append("second derivatives agree")
-    return _Same(lines)
+    return Report(lines)
 
 
 def _check_function_class(cls, inputs, atol, rtol):
@@ -76,7 +74,7 @@ def _check_function_class(cls, inputs, atol, rtol):
         lines.append(f"{cls.__name__}: {shapes}: first and second derivatives agree with central differences")
     if largest <= 1e-3:
         raise GradcheckError(f"check: no sample of {cls.__name__} has a gradient above 1e-3: the check would be vacuous")
-    return _Same(lines)
+    return Report(lines)
 
 
 def _largest_gradient(f, xs):
@@ -113,12 +111,11 @@ def _check_module(module, inputs, atol, rtol):
         return result
 
     lines = _unused_and_hidden(twin, run, [*xs, *parameters], named)
-    used = [p for p in parameters]
-    gradcheck(run_and_restore, [*xs, *used], atol=atol, rtol=rtol)
+    gradcheck(run_and_restore, [*xs, *parameters], atol=atol, rtol=rtol)
     lines.insert(0, f"{type(module).__name__}: gradients of {sum(isinstance(x, Tensor) and x.requires_grad for x in xs)} "
                     f"input(s) and {len(named)} parameter(s) agree with central differences")
     _C.set_rng_state(rng)
-    return _Same(lines)
+    return Report(lines)
 
 
 def _unused_and_hidden(module, run, args, named):

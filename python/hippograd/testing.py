@@ -21,11 +21,15 @@ def assert_close(actual, expected, *, allow_subclasses=True, rtol=None, atol=Non
     if isinstance(actual, dict) and isinstance(expected, dict):
         if set(actual) != set(expected):
             raise AssertionError(f"The keys of the mappings do not match: {sorted(map(str, set(actual) ^ set(expected)))}")
-        return [assert_close(actual[k], expected[k], **options) for k in actual] and None
+        for key in actual:
+            assert_close(actual[key], expected[key], **options)
+        return
     if isinstance(actual, (list, tuple)) and isinstance(expected, (list, tuple)):
         if len(actual) != len(expected):
             raise AssertionError(f"The length of the sequences mismatch: {len(actual)} != {len(expected)}")
-        return [assert_close(a, b, **options) for a, b in zip(actual, expected)] and None
+        for a, b in zip(actual, expected):
+            assert_close(a, b, **options)
+        return
     if not isinstance(actual, Tensor) and not isinstance(expected, Tensor):
         options["check_dtype"] = False
     a, b = _C.as_tensor(actual).detach(), _C.as_tensor(expected).detach()

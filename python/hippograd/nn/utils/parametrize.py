@@ -5,11 +5,12 @@
 returns several tensors, `original0`, `original1`, ...).
 """
 
+import copy
 from contextlib import contextmanager
 
 from ... import _C
+from ...autograd.grad_mode import no_grad
 from ..containers import ModuleDict, ModuleList
-from ..module import Module
 from ..parameter import Parameter
 
 _cache = {"depth": 0, "values": {}}
@@ -51,7 +52,6 @@ class ParametrizationList(ModuleList):
             if not hasattr(module, "right_inverse"):
                 raise RuntimeError(f"parametrization {type(module).__name__} does not implement right_inverse.")
             value = module.right_inverse(value)
-        from ...autograd.grad_mode import no_grad
         with no_grad():
             for free, v in zip(self._free(), [value] if self.is_tensor else value):
                 free.copy_(v)
@@ -98,7 +98,6 @@ def _own_class(module):
 
 
 def _deepcopy(self, memo):
-    import copy
     new = self._parametrized_base.__new__(self._parametrized_base)
     memo[id(self)] = new
     new.__dict__.update(copy.deepcopy(self.__dict__, memo))
