@@ -140,8 +140,33 @@ Tensor col2im(const Tensor& input, const Shape& output_size, const Shape& kernel
               const Shape& stride = {1});                         // torch.nn.functional.fold
 
 // ---- softmax, norms, losses (softmax.cpp, norm.cpp, loss.cpp) ----
+Tensor softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
+Tensor log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
+// Over the trailing dimensions `normalized_shape`; weight and bias (normalized_shape) may be undefined.
+Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight = {}, std::optional<double> eps = {});   // default: machine epsilon
+// rms_norm(input) silu(z) (norm_before_gate) or rms_norm(input silu(z)); groups of `group_size` elements of the last dimension
+// have statistics of their own (0: one group).
+Tensor rms_norm_gated(const Tensor& input, const Tensor& z, const Tensor& weight, double eps = 1e-5, int64_t group_size = 0, bool norm_before_gate = false);
+// input (N, C, ...) or (C) logits; target (N, ...) class indices, or class probabilities shaped like input. reduction: "none",
+// "mean" (over the targets' weights) or "sum".
+Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight = {}, int64_t ignore_index = -100,
+                     std::string_view reduction = "mean", double label_smoothing = 0);
+Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight = {}, int64_t ignore_index = -100, std::string_view reduction = "mean");
 
 // ---- attention (attention.cpp) ----
+struct AttentionOptions {
+  double dropout_p = 0;
+  bool is_causal = false;
+  std::optional<double> scale = {};   // default 1 / sqrt(P)
+  bool enable_gqa = false;            // H a multiple of the key heads (one key head is always allowed)
+  int64_t prefix = 0;                 // causal: keys that lie before the first query (a cache): query l sees keys up to l + prefix
+  double clamp = 0;                   // > 0: scores are clamped to +-clamp before the mask
+};
+// query (..., H, L, P), key (..., G, M, P), value (..., G, M, Q) -> (..., H, L, Q). attn_mask broadcasts to (..., H, L, M) (also
+// (B, L, M) for all heads): bool, true = visible, or numbers to add. A query that sees no key gives 0, with gradient 0.
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& attn_mask = {},
+                                    const AttentionOptions& options = {});
 
 // ---- random (random.cpp) ----
 
