@@ -31,6 +31,23 @@ def _start(state, p, *names):
             state[name] = _C.zeros_like(p.detach())
 
 
+def _fused_batches(optimizer, group, ready):
+    """Parameters with gradients that a kernel can update together: lists (parameters, gradients, states), one per dtype and step
+    number. None where the group needs the general rule (complex or strided parameters, `maximize`)."""
+    batches = {}
+    for p in group["params"]:
+        if p.grad is None:
+            continue
+        if group["maximize"] or p.dtype not in (_C.float32, _C.float64) or p.grad.dtype != p.dtype or not p.is_contiguous():
+            return None
+        state = optimizer.state[p]
+        ready(state, p)
+        batch = batches.setdefault((p.dtype, state["step"].item() if "step" in state else 0), ([], [], []))
+        for part, value in zip(batch, (p, p.grad.contiguous(), state)):
+            part.append(value)
+    return batches.values()
+
+
 def _common(foreach=None, maximize=False, capturable=False, differentiable=False, fused=None):
     return dict(foreach=foreach, maximize=maximize, capturable=capturable, differentiable=differentiable, fused=fused)
 
@@ -91,6 +108,20 @@ class Adam(Optimizer):
             v = state["max_exp_avg_sq"].copy_(_C.maximum(state["max_exp_avg_sq"], v))
         root = (v.sqrt() / math.sqrt(1 - b2 ** t)).add_(group["eps"])
         p.addcdiv_(m, root, value=-lr / (1 - b1 ** t))
+
+
+    def _step_group(self, group):
+        """All parameters at once where the extension has the kernel; the same numbers as `_update`, to rounding."""
+        kernel = getattr(_C, "_adam_step", None)
+        batches = None if kernel is None or group["amsgrad"] or group.get("differentiable") else _fused_batches(
+            self, group, lambda state, p: _start(state, p, "exp_avg", "exp_avg_sq"))
+        if batches is None:
+            return super()._step_group(group)
+        for params, grads, states in batches:
+            for state in states:
+                t = _count(state)
+            kernel(params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], float(group["lr"]), int(t),
+                   *group["betas"], group["eps"], group["weight_decay"], bool(group.get("decoupled_weight_decay")))
 
 
 class AdamW(Adam):
