@@ -23,6 +23,7 @@ hippograd_need(OpenMP OpenMP::OpenMP_CXX "g++ (clang: libomp-dev)" "parallel ker
 hippograd_need(Eigen3 Eigen3::Eigen libeigen3-dev "matrix products and SIMD maths")
 hippograd_need(fmt fmt::fmt libfmt-dev "error messages and printing")
 hippograd_need(PNG PNG::PNG libpng-dev "reading pictures")
+hippograd_need(ZLIB ZLIB::ZLIB zlib1g-dev "reading .npz archives")
 hippograd_need(nlohmann_json nlohmann_json::nlohmann_json nlohmann-json3-dev "headers of tensor files")
 
 # CUDA is a plugin of its own (folder cuda/); the core never sees it.

@@ -17,7 +17,7 @@ foreach(layer IN LISTS HIPPOGRAD_LAYERS)
     add_library(hippograd_${layer} OBJECT ${sources})
     target_include_directories(hippograd_${layer} PRIVATE "${PROJECT_SOURCE_DIR}")
     target_link_libraries(hippograd_${layer} PRIVATE
-      hippograd_flags fmt::fmt OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json PNG::PNG)
+      hippograd_flags fmt::fmt OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json PNG::PNG ZLIB::ZLIB)
     target_sources(hippograd PRIVATE $<TARGET_OBJECTS:hippograd_${layer}>)
   endif()
 endforeach()
@@ -29,7 +29,7 @@ target_include_directories(hippograd PUBLIC
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/hippograd>)
 target_compile_features(hippograd PUBLIC cxx_std_20)
 target_link_libraries(hippograd PRIVATE
-  $<BUILD_INTERFACE:hippograd_flags> fmt::fmt OpenMP::OpenMP_CXX PNG::PNG Threads::Threads ${CMAKE_DL_LIBS})
+  $<BUILD_INTERFACE:hippograd_flags> fmt::fmt OpenMP::OpenMP_CXX PNG::PNG ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS})
 target_link_options(hippograd PRIVATE -Wl,--no-undefined)   # not under sanitizers: see below
 if(HIPPOGRAD_SANITIZE)
   set_property(TARGET hippograd PROPERTY LINK_OPTIONS "")   # their run time is found in the program

@@ -32,6 +32,16 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
+std::string shown(const std::string& s) { return s.size() > 80 ? s.substr(0, 80) + "..." : s; }
+
+// What is wrong with the name of a tensor; "" for a good one.
+std::string name_fault(const std::string& n, size_t longest) {
+  if (n.size() > longest) return cat("a name of ", n.size(), " bytes");
+  for (unsigned char c : n) if (c < 0x20 || c == 0x7f) return "a name with a control character";
+  if (n.find("../") != std::string::npos || n.find("..\\") != std::string::npos || n.starts_with("/")) return "the path-like name '" + shown(n) + "'";
+  return "";
+}
+
 // Reads the header event by event, so that duplicate names, number forms and depth are seen as they stand in the file.
 class HeaderReader final : public nlohmann::json_sax<json> {
  public:
@@ -128,12 +138,14 @@ class HeaderReader final : public nlohmann::json_sax<json> {
 
  private:
   enum class In { Start, Top, TopValue, Metadata, Tensor, Dtype, ShapeStart, Shape, OffsetsStart, Offsets, Done };
-  [[noreturn]] void wrong(const std::string& what) const { fail<FileError>("safetensors: ", path_, ": the header holds ", what, " where it must not"); }
-  static std::string shown(const std::string& s) { return s.size() > 80 ? s.substr(0, 80) + "..." : s; }
+  [[noreturn]] void wrong(const std::string& what) const { fail<FileError>("safetensors: ", path_, ": the header holds ", what, where()); }
+  std::string where() const {
+    if (state_ == In::Metadata) return " at key '" + shown(key_) + "' of __metadata__";
+    if (state_ == In::Start || state_ == In::Top || state_ == In::TopValue) return key_.empty() ? "" : " at or after the name '" + shown(key_) + "'";
+    return " at key '" + shown(key_) + "' of tensor '" + shown(entry_.name) + "'";
+  }
   void check_name(const std::string& n) const {
-    if (n.size() > limits_.name) wrong(cat("a name of ", uint64_t(n.size()), " bytes"));
-    for (unsigned char c : n) if (c < 0x20 || c == 0x7f) wrong("a name with a control character");
-    if (n.find("../") != std::string::npos || n.find("..\\") != std::string::npos || n.starts_with("/")) wrong("the path-like name '" + n + "'");
+    if (const std::string why = name_fault(n, limits_.name); !why.empty()) wrong(why);
   }
   const std::string& path_;
   const ReadLimits& limits_;
@@ -150,9 +162,9 @@ void check_layout(std::vector<Entry>& entries, uint64_t data_bytes, const std::s
   for (const Entry& e : entries) {
     uint64_t bytes = uint64_t(itemsize(e.dtype));
     bool zero = false, overflow = false;
-    for (int64_t d : e.shape) {
+    for (int64_t d : e.shape) {                                      // zero times huge is refused as well
       zero |= d == 0;
-      overflow |= __builtin_mul_overflow(bytes, uint64_t(d), &bytes) || bytes > uint64_t(INT64_MAX);
+      overflow |= d != 0 && (__builtin_mul_overflow(bytes, uint64_t(d), &bytes) || bytes > uint64_t(INT64_MAX));
       if (overflow) break;
     }
     if (overflow) fail<FileError>("safetensors: ", path, ": tensor '", e.name, "' of shape ", e.shape, " overflows");
@@ -193,6 +205,14 @@ std::vector<Entry> parse_header(const char* text, size_t size, uint64_t data_byt
   return std::move(reader.entries);
 }
 
+// A bool with another bit pattern is undefined behaviour.
+void check_booleans(const Array& a, const std::string& name, const std::string& path) {
+  if (a.dtype() != DType::b8) return;
+  const auto* b = static_cast<const unsigned char*>(a.raw());
+  for (int64_t i = 0; i < a.numel(); ++i)
+    if (b[i] > 1) fail<FileError>("safetensors: ", path, ": tensor '", name, "' holds the boolean ", int(b[i]));
+}
+
 std::string hex(uint32_t x) {
   char text[9];
   std::snprintf(text, sizeof text, "%08x", x);
@@ -223,6 +243,8 @@ void finish(TensorFile& file, const std::string& path, const std::string& header
     if (hex(total) != it->second) fail<FileError>("safetensors: ", path, ": the file does not match its checksum");
     file.metadata.erase(it);
     std::erase_if(file.metadata, [](const auto& m) { return m.first.starts_with("crc."); });
+  } else if (std::any_of(file.metadata.begin(), file.metadata.end(), [](const auto& m) { return m.first.starts_with("crc."); })) {
+    fail<FileError>("safetensors: ", path, ": metadata has checksums of tensors but no 'crc'");
   }
   for (auto& [name, a] : file.tensors) {
     if (!wide.count(name)) continue;
@@ -274,7 +296,8 @@ TensorFile parse_safetensors(const void* bytes, size_t size, const std::string& 
   const std::string header(reinterpret_cast<const char*>(p) + 8, n);
   for (const Entry& e : parse_header(header.data(), n, data, path, limits, file.metadata)) {
     Array a = empty(e.shape, e.dtype);
-    std::memcpy(a.raw(), p + 8 + n + e.begin, e.end - e.begin);
+    if (e.end > e.begin) std::memcpy(a.raw(), p + 8 + n + e.begin, e.end - e.begin);
+    check_booleans(a, e.name, path);
     file.tensors.emplace_back(e.name, std::move(a));
   }
   finish(file, path, header);
@@ -298,10 +321,7 @@ TensorFile load_safetensors(const std::string& path, const ReadLimits& limits) {
     Array a = empty(e.shape, e.dtype);                               // read in file order into owned memory
     in.read(static_cast<char*>(a.raw()), std::streamsize(e.end - e.begin));
     if (!in) fail<FileError>("safetensors: cannot read tensor '", e.name, "' of ", path);
-    if (e.dtype == DType::b8) {                                      // a bool with another bit pattern is undefined behaviour
-      auto* b = static_cast<unsigned char*>(a.raw());
-      for (int64_t i = 0; i < a.numel(); ++i) if (b[i] > 1) fail<FileError>("safetensors: ", path, ": tensor '", e.name, "' holds the boolean ", int(b[i]));
-    }
+    check_booleans(a, e.name, path);
     file.tensors.emplace_back(e.name, std::move(a));
   }
   finish(file, path, header);
@@ -359,6 +379,7 @@ void save_safetensors(const std::string& path, const std::vector<std::pair<std::
   }
   for (const auto& [name, array] : tensors) {
     if (name.empty() || name == "__metadata__" || header.contains(name)) fail<ValueError>("save: the tensor name '", name, "' is empty, reserved or given twice");
+    if (const std::string why = name_fault(name, ReadLimits{}.name); !why.empty()) fail<ValueError>("save: ", why, " could not be read back");
     Array a = array.to(Device{}).contiguous();
     Shape shape = a.shape();
     DType dtype = a.dtype();
@@ -420,12 +441,14 @@ std::vector<int64_t> CheckpointFolder::steps() const {
 
 void CheckpointFolder::save(int64_t step, const std::vector<std::pair<std::string, Array>>& tensors, const std::map<std::string, std::string>& metadata) const {
   if (step < 0) fail<ValueError>("checkpoint: step must be >= 0, got ", step);
+  if (keep < 1) fail<ValueError>("checkpoint: keep must be >= 1, got ", keep);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail<FileError>("checkpoint: cannot make the folder ", folder, ": ", error.message());
   save_safetensors(file_name(*this, step), tensors, metadata);
   auto all = steps();                                                // older files go only now that the new one is durable
-  for (size_t i = 0; i + size_t(keep) < all.size(); ++i) std::filesystem::remove(file_name(*this, all[i]), error);
+  for (size_t i = 0; i + size_t(keep) < all.size(); ++i)
+    if (all[i] != step) std::filesystem::remove(file_name(*this, all[i]), error);
 }
 
 CheckpointFolder::Found CheckpointFolder::load_newest() const {
