@@ -139,6 +139,19 @@ Tensor im2col(const Tensor& input, const Shape& kernel_size, const Shape& dilati
 Tensor col2im(const Tensor& input, const Shape& output_size, const Shape& kernel_size, const Shape& dilation = {1}, const Shape& padding = {0},
               const Shape& stride = {1});                         // torch.nn.functional.fold
 
+// Pooling over the last `axes` dimensions (1, 2 or 3) of (N, C, size...) or (C, size...). An empty stride is the kernel's size.
+Tensors max_pool(const Tensor& input, int axes, const Shape& kernel_size, const Shape& stride = {}, const Shape& padding = {0},
+                 const Shape& dilation = {1}, bool ceil_mode = false);                  // values, positions in the plane
+Tensor avg_pool(const Tensor& input, int axes, const Shape& kernel_size, const Shape& stride = {}, const Shape& padding = {0},
+                bool ceil_mode = false, bool count_include_pad = true, std::optional<int64_t> divisor_override = {});
+Tensors adaptive_max_pool(const Tensor& input, int axes, const Shape& output_size);     // -1 keeps a size
+Tensor adaptive_avg_pool(const Tensor& input, int axes, const Shape& output_size);
+// mode: nearest, nearest-exact, linear, bilinear, trilinear, bicubic, area. Either `size` or `scale_factor` is empty.
+Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<double>& scale_factor = {}, std::string_view mode = "nearest",
+                   bool align_corners = false, bool recompute_scale_factor = false);
+Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
+Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
+
 // ---- softmax, norms, losses (softmax.cpp, norm.cpp, loss.cpp) ----
 Tensor softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
 Tensor log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
