@@ -184,5 +184,22 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
 // ---- random (random.cpp) ----
 
 // ---- linear algebra, Fourier (linalg.cpp, fft.cpp) ----
+namespace fft {                   // torch.fft. norm: backward, ortho, forward. n, s: cut or pad with zeros first; s_i = -1 keeps a size
+Tensor fft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+Tensor ifft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+Tensor rfft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+Tensor irfft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+Tensor hfft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+Tensor ihfft(const Tensor& input, std::optional<int64_t> n = {}, int64_t dim = -1, std::string_view norm = "backward");
+// An empty dim: the last s.size() dimensions, or all. fft2, rfft2, ... are these with dim (-2, -1).
+Tensor fftn(const Tensor& input, const Shape& s = {}, const Shape& dim = {}, std::string_view norm = "backward");
+Tensor ifftn(const Tensor& input, const Shape& s = {}, const Shape& dim = {}, std::string_view norm = "backward");
+Tensor rfftn(const Tensor& input, const Shape& s = {}, const Shape& dim = {}, std::string_view norm = "backward");
+Tensor irfftn(const Tensor& input, const Shape& s = {}, const Shape& dim = {}, std::string_view norm = "backward");
+Tensor fftfreq(int64_t n, double d = 1, DType dtype = default_dtype());
+Tensor rfftfreq(int64_t n, double d = 1, DType dtype = default_dtype());
+Tensor fftshift(const Tensor& input, const Shape& dim = {});
+Tensor ifftshift(const Tensor& input, const Shape& dim = {});
+}  // namespace fft
 
 }  // namespace hippograd
