@@ -57,7 +57,7 @@ struct Fft {
             sample(Fft{1, -1, 1}, {{2, 17}}, "a prime").bench({{16, 1009}}), sample(Fft{1, -1, 1}, {{2, 7, 2}}, "small prime, middle"),
             sample(Fft{0, -1, 1}, {{1}}, "one element"), sample(Fft{1, -1, 1}, {{0, 4}}, "no rows"), sample(Fft{0, 1, 1}, {{46}}, "twice a prime")};
   }
-  static ErrorSamples errors() { return {error(Fft{2, -1, 1}, {{3, 8}}, "Dimension out of range")}; }
+  static ErrorSamples errors() { return {error(Fft{2, -1, 1}, {Input({3, 8}).dtype(DType::c64)}, "Dimension out of range")}; }
 };
 
 struct RealFft;
@@ -87,7 +87,7 @@ struct HalfFft {
     return {sample(HalfFft{1, 1, 1, true, 8}, {{3, 5}}).bench({{64, 5}}), sample(HalfFft{0, 1, 0.5, true, 9}, {{5, 2}}, "odd length"),
             sample(HalfFft{0, -1, 1, false, 6}, {{4}}, "adjoint of rfft"), sample(HalfFft{0, 1, 1, true, 1}, {{1}}, "one element")};
   }
-  static ErrorSamples errors() { return {error(HalfFft{0, 1, 1, true, 8}, {{4}}, "a signal of length 8 has 5 coefficients")}; }
+  static ErrorSamples errors() { return {error(HalfFft{0, 1, 1, true, 8}, {Input({4}).dtype(DType::c64)}, "a signal of length 8 has 5 coefficients")}; }
 };
 
 //   y_k = scale w_k (F x)_k for k <= n / 2, x real     dx = Re of the conjugate transform of dy
