@@ -24,7 +24,7 @@ struct Expand {
   Tensor backward(Saved& s, Tensor dy) const { return sum_to(dy, s.in(0).shape); }
   static std::vector<DType> dtypes() { return {DType::f32, DType::f64, DType::c64, DType::c128, DType::bf16}; }
   static Samples samples() {
-    return {sample(Expand{{2, 3, 4}}, {{3, 1}}).bench({{1, 768}}), sample(Expand{{2, 3}}, {normal({})}, "scalar"),
+    return {sample(Expand{{2, 3, 4}}, {{3, 1}}), sample(Expand{{64, 768}}, {{1, 768}}, "row").bench({{1, 768}}), sample(Expand{{2, 3}}, {normal({})}, "scalar"),
             sample(Expand{{0, 3}}, {{1, 3}}, "to nothing"), sample(Expand{{-1, 4}}, {{3, 1}}, "-1 keeps a size")};
   }
   static ErrorSamples errors() {
@@ -54,7 +54,7 @@ struct SumTo {
   Tensor backward(Saved& s, Tensor dy) const { return expand(dy, s.in(0).shape); }
   static std::vector<DType> dtypes() { return {DType::f32, DType::f64, DType::c64, DType::c128, DType::bf16}; }
   static Samples samples() {
-    return {sample(SumTo{{3, 1}}, {{2, 3, 4}}).bench({{1024, 3, 64}}), sample(SumTo{{}}, {{2, 3}}, "to a scalar"),
+    return {sample(SumTo{{3, 1}}, {{2, 3, 4}}).bench({{1024, 3, 256}}), sample(SumTo{{}}, {{2, 3}}, "to a scalar"),
             sample(SumTo{{3}}, {{0, 3}}, "of nothing"), sample(SumTo{{1, 40}}, {{70, 40}}, "rows")};
   }
   static ErrorSamples errors() { return {error(SumTo{{2}}, {{2, 3}}, "cannot sum (2, 3) to (2,)")}; }

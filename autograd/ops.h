@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "autograd/tensor.h"
+#include "tensor/random.h"
 
 namespace hippograd {
 
@@ -87,11 +88,156 @@ Tensor expand(const Tensor& input, const Shape& size);            // -1 keeps a 
 Tensor to(const Tensor& input, DType dtype);                      // itself if it has this dtype
 
 // ---- arithmetic (arithmetic.cpp) ----
-Tensor add(const Tensor& input, const Tensor& other);
+// Python numbers are Tensor::number; the overloads with double are for C++.
+Tensor add(const Tensor& input, const Tensor& other, double alpha = 1);
+Tensor sub(const Tensor& input, const Tensor& other, double alpha = 1);
+Tensor rsub(const Tensor& input, const Tensor& other);            // other - input
+Tensor mul(const Tensor& input, const Tensor& other);
+Tensor mul_conj(const Tensor& input, const Tensor& other);        // input * conj(other)
+Tensor div(const Tensor& input, const Tensor& other);
+Tensor div(const Tensor& input, const Tensor& other, std::string_view rounding_mode);   // "", "floor", "trunc"
+Tensor floor_divide(const Tensor& input, const Tensor& other);
+Tensor remainder(const Tensor& input, const Tensor& other);       // sign of other
+Tensor fmod(const Tensor& input, const Tensor& other);            // sign of input
+Tensor pow(const Tensor& input, const Tensor& exponent);
+Tensor maximum(const Tensor& input, const Tensor& other);
+Tensor minimum(const Tensor& input, const Tensor& other);
+Tensor fmax(const Tensor& input, const Tensor& other);
+Tensor fmin(const Tensor& input, const Tensor& other);
+Tensor atan2(const Tensor& input, const Tensor& other);
+Tensor hypot(const Tensor& input, const Tensor& other);
+Tensor xlogy(const Tensor& input, const Tensor& other);
+Tensor xlog1py(const Tensor& input, const Tensor& other);
+Tensor logaddexp(const Tensor& input, const Tensor& other);
+Tensor logaddexp2(const Tensor& input, const Tensor& other);
+Tensor copysign(const Tensor& input, const Tensor& other);
+Tensor nextafter(const Tensor& input, const Tensor& other);
+Tensor heaviside(const Tensor& input, const Tensor& values);
+Tensor addcmul(const Tensor& input, const Tensor& tensor1, const Tensor& tensor2, double value = 1);
+Tensor addcdiv(const Tensor& input, const Tensor& tensor1, const Tensor& tensor2, double value = 1);
+Tensor lerp(const Tensor& input, const Tensor& end, const Tensor& weight);
+Tensor neg(const Tensor& input);
+Tensor square(const Tensor& input);
+Tensor reciprocal(const Tensor& input);
+Tensor add(const Tensor& input, double other);
+Tensor sub(const Tensor& input, double other);
+Tensor rsub(const Tensor& input, double other);
+Tensor mul(const Tensor& input, double other);
+Tensor div(const Tensor& input, double other);
+Tensor pow(const Tensor& input, double exponent);
 
 // ---- pointwise functions (pointwise.cpp) ----
+Tensor sqrt(const Tensor& input);
+Tensor rsqrt(const Tensor& input);
+Tensor exp(const Tensor& input);
+Tensor exp2(const Tensor& input);
+Tensor expm1(const Tensor& input);
+Tensor log(const Tensor& input);
+Tensor log2(const Tensor& input);
+Tensor log10(const Tensor& input);
+Tensor log1p(const Tensor& input);
+Tensor sin(const Tensor& input);
+Tensor cos(const Tensor& input);
+Tensor tan(const Tensor& input);
+Tensor asin(const Tensor& input);
+Tensor acos(const Tensor& input);
+Tensor atan(const Tensor& input);
+Tensor sinh(const Tensor& input);
+Tensor cosh(const Tensor& input);
+Tensor tanh(const Tensor& input);
+Tensor asinh(const Tensor& input);
+Tensor acosh(const Tensor& input);
+Tensor atanh(const Tensor& input);
+Tensor erf(const Tensor& input);
+Tensor erfc(const Tensor& input);
+Tensor erfinv(const Tensor& input);
+Tensor lgamma(const Tensor& input);
+Tensor digamma(const Tensor& input);
+Tensor sinc(const Tensor& input);
+Tensor polygamma(int64_t n, const Tensor& input);
+Tensor rad2deg(const Tensor& input);
+Tensor deg2rad(const Tensor& input);
+Tensor logit(const Tensor& input, std::optional<double> eps = {});
+Tensor floor(const Tensor& input);
+Tensor ceil(const Tensor& input);
+Tensor trunc(const Tensor& input);
+Tensor round(const Tensor& input, int64_t decimals = 0);          // halves to even
+Tensor frac(const Tensor& input);
+Tensor sigmoid(const Tensor& input);
+Tensor relu(const Tensor& input);
+Tensor silu(const Tensor& input);
+Tensor gelu(const Tensor& input, std::string_view approximate = "none");
+Tensor softplus(const Tensor& input, double beta = 1, std::optional<double> threshold = {});   // exact unless a threshold is given
+Tensor silu_mul(const Tensor& input, const Tensor& other);        // silu(input) * other
+Tensor bias_gelu(const Tensor& input, const Tensor& bias);        // gelu(input + bias), input (..., D), bias (D)
+Tensor bias_silu(const Tensor& input, const Tensor& bias);
+Tensor bias_relu(const Tensor& input, const Tensor& bias);
+
+// ---- further activations (activation.cpp) ----
+Tensor elu(const Tensor& input, double alpha = 1);
+Tensor selu(const Tensor& input);
+Tensor celu(const Tensor& input, double alpha = 1);
+Tensor leaky_relu(const Tensor& input, double negative_slope = 0.01);
+Tensor hardtanh(const Tensor& input, double min_val = -1, double max_val = 1);
+Tensor relu6(const Tensor& input);
+Tensor hardsigmoid(const Tensor& input);
+Tensor hardswish(const Tensor& input);
+Tensor mish(const Tensor& input);
+Tensor softsign(const Tensor& input);
+Tensor logsigmoid(const Tensor& input);
+Tensor softshrink(const Tensor& input, double lambda = 0.5);
+Tensor hardshrink(const Tensor& input, double lambda = 0.5);
+Tensor tanhshrink(const Tensor& input);
+Tensor threshold(const Tensor& input, double threshold, double value);
+Tensor swish_clamped(const Tensor& input);                        // input * sigmoid(clamp(input, -10, 10))
 
 // ---- comparison, selection, complex (select.cpp, complex.cpp) ----
+Tensor eq(const Tensor& input, const Tensor& other);
+Tensor ne(const Tensor& input, const Tensor& other);
+Tensor lt(const Tensor& input, const Tensor& other);
+Tensor le(const Tensor& input, const Tensor& other);
+Tensor gt(const Tensor& input, const Tensor& other);
+Tensor ge(const Tensor& input, const Tensor& other);
+Tensor eq(const Tensor& input, double other);
+Tensor ne(const Tensor& input, double other);
+Tensor lt(const Tensor& input, double other);
+Tensor le(const Tensor& input, double other);
+Tensor gt(const Tensor& input, double other);
+Tensor ge(const Tensor& input, double other);
+Tensor logical_and(const Tensor& input, const Tensor& other);
+Tensor logical_or(const Tensor& input, const Tensor& other);
+Tensor logical_xor(const Tensor& input, const Tensor& other);
+Tensor logical_not(const Tensor& input);
+Tensor bitwise_and(const Tensor& input, const Tensor& other);
+Tensor bitwise_or(const Tensor& input, const Tensor& other);
+Tensor bitwise_xor(const Tensor& input, const Tensor& other);
+Tensor bitwise_left_shift(const Tensor& input, const Tensor& other);
+Tensor bitwise_right_shift(const Tensor& input, const Tensor& other);
+Tensor bitwise_not(const Tensor& input);
+Tensor isnan(const Tensor& input);
+Tensor isinf(const Tensor& input);
+Tensor isfinite(const Tensor& input);
+Tensor isposinf(const Tensor& input);
+Tensor isneginf(const Tensor& input);
+Tensor signbit(const Tensor& input);
+Tensor isclose(const Tensor& input, const Tensor& other, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
+Tensor where(const Tensor& condition, const Tensor& input, const Tensor& other);
+Tensor masked_fill(const Tensor& input, const Tensor& mask, const Tensor& value);   // value 0-dim
+Tensor masked_fill(const Tensor& input, const Tensor& mask, double value);
+Tensor clamp(const Tensor& input, std::optional<double> min, std::optional<double> max);
+Tensor clamp(const Tensor& input, const Tensor& min, const Tensor& max);            // either may be undefined
+Tensor nan_to_num(const Tensor& input, double nan = 0, std::optional<double> posinf = {}, std::optional<double> neginf = {});
+Tensor abs(const Tensor& input);
+Tensor sign(const Tensor& input);
+Tensor sgn(const Tensor& input);
+Tensor conj(const Tensor& input);
+Tensor real(const Tensor& input);
+Tensor imag(const Tensor& input);
+Tensor angle(const Tensor& input);
+Tensor complex(const Tensor& real, const Tensor& imag);
+Tensor polar(const Tensor& abs, const Tensor& angle);
+Tensor view_as_real(const Tensor& input);
+Tensor view_as_complex(const Tensor& input);
 
 // ---- reductions and scans along a dimension (reduce.cpp, cumulative.cpp) ----
 
@@ -182,6 +328,54 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const AttentionOptions& options = {});
 
 // ---- random (random.cpp) ----
+Tensor dropout(const Tensor& input, double p = 0.5, bool training = true, Generator& g = default_generator());
+Tensor bernoulli(const Tensor& input, Generator& g = default_generator());    // 1 with probability input
+Tensor rand(const Shape& size, DType dtype = default_dtype(), Generator& g = default_generator(), Device device = {});
+Tensor randn(const Shape& size, DType dtype = default_dtype(), Generator& g = default_generator(), Device device = {});
+Tensor randint(int64_t low, int64_t high, const Shape& size, DType dtype = DType::i64, Generator& g = default_generator(), Device device = {});
+Tensor randperm(int64_t n, DType dtype = DType::i64, Generator& g = default_generator());
+Tensor normal(const Tensor& mean, const Tensor& std, Generator& g = default_generator());
+Tensor uniform_(const Tensor& self, double from = 0, double to = 1, Generator& g = default_generator());
+Tensor normal_(const Tensor& self, double mean = 0, double std = 1, Generator& g = default_generator());
+Tensor bernoulli_(const Tensor& self, double p = 0.5, Generator& g = default_generator());
+Tensor exponential_(const Tensor& self, double lambd = 1, Generator& g = default_generator());
+Tensor log_normal_(const Tensor& self, double mean = 1, double std = 2, Generator& g = default_generator());
+Tensor cauchy_(const Tensor& self, double median = 0, double sigma = 1, Generator& g = default_generator());
+Tensor geometric_(const Tensor& self, double p, Generator& g = default_generator());
+Tensor random_(const Tensor& self, std::optional<int64_t> from = {}, std::optional<int64_t> to = {}, Generator& g = default_generator());
+
+// ---- in place (inplace.cpp): self <- f(self, ...), returning self ----
+// For every other function: assign_(self, f(self, ...), "f_"). DtypeError if the result's category does not fit self's dtype.
+Tensor assign_(const Tensor& self, const Tensor& value, std::string_view op);
+Tensor add_(const Tensor& self, const Tensor& other, double alpha = 1);
+Tensor sub_(const Tensor& self, const Tensor& other, double alpha = 1);
+Tensor mul_(const Tensor& self, const Tensor& other);
+Tensor div_(const Tensor& self, const Tensor& other, std::string_view rounding_mode = "");
+Tensor addcmul_(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2, double value = 1);
+Tensor addcdiv_(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2, double value = 1);
+Tensor lerp_(const Tensor& self, const Tensor& end, const Tensor& weight);
+Tensor neg_(const Tensor& self);
+Tensor abs_(const Tensor& self);
+Tensor square_(const Tensor& self);
+Tensor reciprocal_(const Tensor& self);
+Tensor sqrt_(const Tensor& self);
+Tensor rsqrt_(const Tensor& self);
+Tensor exp_(const Tensor& self);
+Tensor log_(const Tensor& self);
+Tensor sigmoid_(const Tensor& self);
+Tensor tanh_(const Tensor& self);
+Tensor relu_(const Tensor& self);
+Tensor erfinv_(const Tensor& self);
+Tensor floor_(const Tensor& self);
+Tensor ceil_(const Tensor& self);
+Tensor trunc_(const Tensor& self);
+Tensor sin_(const Tensor& self);
+Tensor cos_(const Tensor& self);
+Tensor clamp_(const Tensor& self, std::optional<double> min, std::optional<double> max);
+Tensor copy_(const Tensor& self, const Tensor& source);           // converts
+Tensor fill_(const Tensor& self, const Tensor& value);            // value 0-dim
+Tensor zero_(const Tensor& self);
+Tensor masked_fill_(const Tensor& self, const Tensor& mask, const Tensor& value);
 
 // ---- linear algebra, Fourier (linalg.cpp, fft.cpp) ----
 namespace fft {                   // torch.fft. norm: backward, ortho, forward. n, s: cut or pad with zeros first; s_i = -1 keeps a size

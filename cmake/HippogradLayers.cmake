@@ -21,6 +21,9 @@ foreach(layer IN LISTS HIPPOGRAD_LAYERS)
     target_sources(hippograd PRIVATE $<TARGET_OBJECTS:hippograd_${layer}>)
   endif()
 endforeach()
+# Loops over functors vectorise only if sqrt need not set errno and a comparison need not trap. No result changes.
+file(GLOB pointwise_loops "${PROJECT_SOURCE_DIR}/tensor/cpu/elementwise*.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/dropout.cpp")
+set_source_files_properties(${pointwise_loops} PROPERTIES COMPILE_OPTIONS "-fno-math-errno;-fno-trapping-math")
 target_link_libraries(hippograd_tensor PRIVATE Eigen3::Eigen)   # used in tensor/cpu/ only: tools/check_layers.py
 
 target_include_directories(hippograd PUBLIC

@@ -1,89 +1,110 @@
 #pragma once
-// The CPU side of tensor/kernels/elementwise.h: for every functor and element type one loop over strided rows, computed in
-// chunks by Eigen. Rows that are not contiguous pass through small buffers, so the layout never changes a bit of the result.
-// One .cpp per element type instantiates it (compile time).
-#include <Eigen/Core>
-
-#include "tensor/cpu/loops.h"
+// The CPU side of tensor/kernels/elementwise.h: for every functor and element type one loop over a row of dense memory, which
+// the compiler vectorises (`omp simd`: no element depends on another). Walking strides, buffering rows that are not dense
+// and sharing work among threads is done once for all, in elementwise.cpp, on rows of bytes. The layout never changes a bit
+// of the result. elementwise_*.cpp instantiate the loops, one file per element type (compile time).
 #include "tensor/kernels/elementwise.h"
 
 namespace hippograd::cpu {
 
-constexpr int64_t kChunk = 512;   // elements: inputs and output together stay in L1
+// y[i] = f(a[i], ...) for n elements. `row` is null where the functor does not take the type. `left` and `right` read a single
+// a or b for the whole row; they may be null.
+struct UnaryRow {
+  DType result = DType::f32;
+  void (*row)(double p, double q, void* y, int64_t n, const void* a) = nullptr;
+};
+struct BinaryRow {
+  DType result = DType::f32;
+  using Function = void (*)(double p, void* y, int64_t n, const void* a, const void* b);
+  Function row = nullptr, left = nullptr, right = nullptr;
+};
+struct TernaryRow {
+  DType result = DType::f32;
+  void (*row)(double p, void* y, int64_t n, const void* a, const void* b, const void* c) = nullptr;
+};
+template <class T> UnaryRow unary_row(int id);
+template <class T> BinaryRow binary_row(int id);
+template <class T> TernaryRow ternary_row(int id);
 
-template <class T> using Chunk = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-template <class T> using ConstChunk = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
-
-template <class T> const T* gather(const T* p, int64_t stride, int64_t n, T* buffer) {
-  if (stride == 1) return p;
-  if (stride == 0) std::fill_n(buffer, n, *p);
-  else for (int64_t i = 0; i < n; ++i) buffer[i] = p[i * stride];
-  return buffer;
-}
+// ---- instantiation ----
 
 // A functor from its parameters: it takes as many as it has members.
-template <class F> F make(double p, double q) {
+template <class F> HIPPOGRAD_INLINE F make(double p, double q) {
   if constexpr (requires { F{p, q}; }) return F{p, q};
   else if constexpr (requires { F{p}; }) return F{p};
   else return F{};
 }
-
-// Runs `f(chunk inputs...)` over all elements. In: element types of the inputs; R: of the output.
-template <class R, class F, class... In> void run(const F& f, double ns, MArray y, const std::array<const Array*, sizeof...(In)>& in) {
-  constexpr int N = sizeof...(In);
-  std::array<const Array*, N + 1> all{&y};
-  std::copy(in.begin(), in.end(), all.begin() + 1);
-  const StridedLoop<N + 1> loop(all);
-  const auto strides = loop.row_strides();
-  R* out = y.data<R>();
-  [&]<size_t... K>(std::index_sequence<K...>) {
-    const std::tuple<const In*...> base{in[K]->template data<In>()...};
-    loop.for_rows(ns, [&](const auto& at, int64_t length) {
-      alignas(64) R out_buffer[kChunk];
-      std::tuple<std::array<In, kChunk>...> buffers;
-      for (int64_t i = 0; i < length; i += kChunk) {
-        const int64_t n = std::min(kChunk, length - i);
-        R* to = out + at[0] + i * strides[0];
-        R* target = strides[0] == 1 ? to : out_buffer;
-        Chunk<R>(target, n) = f(ConstChunk<In>(
-            gather(std::get<K>(base) + at[K + 1] + i * strides[K + 1], strides[K + 1], n, std::get<K>(buffers).data()), n)...);
-        if (target != to) for (int64_t j = 0; j < n; ++j) to[j * strides[0]] = out_buffer[j];
-      }
-    });
-  }(std::make_index_sequence<N>{});
+template <class F> constexpr bool is_exact() {
+  if constexpr (requires { F::exact; }) return F::exact; else return false;
 }
+template <class F> constexpr bool has_condition() {
+  if constexpr (requires { F::condition; }) return F::condition; else return false;
+}
+template <class T, class F> constexpr bool takes() { return (F::types & type_bit<T>()) != 0; }
 
 // The element type of f's result: integers do not grow (C++ would make an int of two bytes).
 template <class T, class Q> using Result = std::conditional_t<std::is_integral_v<Q> && !std::is_same_v<Q, bool>, T, Q>;
 
-using UnaryLoop = void (*)(CArray x, double p, double q, MArray y);
-using BinaryLoop = void (*)(CArray a, CArray b, double p, MArray y);
-
-template <class T, class F> constexpr UnaryLoop unary_loop() {
-  if constexpr ((F::types & type_bit<T>()) == 0) return nullptr;
-  else return [](CArray x, double p, double q, MArray y) {
-    using R = Result<T, std::decay_t<decltype(make<F>(p, q)(T{}))>>;
-    run<R, F, T>(make<F>(p, q), 1, y, {&x});
-  };
-}
-template <class T, class F> constexpr BinaryLoop binary_loop() {
-  if constexpr ((F::types & type_bit<T>()) == 0) return nullptr;
-  else return [](CArray a, CArray b, double p, MArray y) {
-    using R = Result<T, std::decay_t<decltype(make<F>(p, 0)(T{}, T{}))>>;
-    run<R, F, T, T>(make<F>(p, 0), 0.5, y, {&a, &b});
-  };
-}
-template <class T, class... F> UnaryLoop unary_table(FunctorList<F...>, int id) {
-  static constexpr UnaryLoop table[] = {unary_loop<T, F>()...};
-  return table[id];
-}
-template <class T, class... F> BinaryLoop binary_table(FunctorList<F...>, int id) {
-  static constexpr BinaryLoop table[] = {binary_loop<T, F>()...};
-  return table[id];
+template <class T, class F> constexpr UnaryRow make_unary_row() {
+  if constexpr (!takes<T, F>()) return {};
+  else {
+    using R = Result<T, std::decay_t<decltype(make<F>(0, 0)(T{}))>>;
+    return {dtype_of<R>, [](double p, double q, void* y_, int64_t n, const void* a_) {
+      R* y = static_cast<R*>(y_);
+      const T* a = static_cast<const T*>(a_);
+      const F f = make<F>(p, q);
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) y[i] = R(f(a[i]));
+    }};
+  }
 }
 
-// Defined for each T in elementwise_*.cpp; nullptr: the functor does not take this type.
-template <class T> UnaryLoop find_unary(int id);
-template <class T> BinaryLoop find_binary(int id);
+enum Operand { kArray, kSingle };
+template <class T, class R, class F, Operand A, Operand B> void binary_loop(double p, void* y_, int64_t n, const void* a_, const void* b_) {
+  R* y = static_cast<R*>(y_);
+  const T *a = static_cast<const T*>(a_), *b = static_cast<const T*>(b_);
+  const F f = make<F>(p, 0);
+  const T first_a = *a, first_b = *b;   // y may overwrite them
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = R(f(A == kArray ? a[i] : first_a, B == kArray ? b[i] : first_b));
+}
+template <class T, class F> constexpr BinaryRow make_binary_row() {
+  if constexpr (!takes<T, F>()) return {};
+  else {
+    using R = Result<T, std::decay_t<decltype(make<F>(0, 0)(T{}, T{}))>>;
+    if constexpr (is_exact<F>() && std::is_floating_point_v<T>)
+      return {dtype_of<R>, binary_loop<T, R, F, kArray, kArray>, binary_loop<T, R, F, kSingle, kArray>, binary_loop<T, R, F, kArray, kSingle>};
+    else
+      return {dtype_of<R>, binary_loop<T, R, F, kArray, kArray>};
+  }
+}
+
+template <class T, class F> constexpr TernaryRow make_ternary_row() {
+  if constexpr (!takes<T, F>()) return {};
+  else {
+    using A = std::conditional_t<has_condition<F>(), bool, T>;
+    return {dtype_of<T>, [](double p, void* y_, int64_t n, const void* a_, const void* b_, const void* c_) {
+      T* y = static_cast<T*>(y_);
+      const A* a = static_cast<const A*>(a_);
+      const T *b = static_cast<const T*>(b_), *c = static_cast<const T*>(c_);
+      const F f = make<F>(p, 0);
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) y[i] = T(f(a[i], b[i], c[i]));
+    }};
+  }
+}
+
+template <class T, class... F> UnaryRow find_unary(FunctorList<F...>, int id) {
+  static constexpr UnaryRow table[] = {make_unary_row<T, F>()...};
+  return table[id];
+}
+template <class T, class... F> BinaryRow find_binary(FunctorList<F...>, int id) {
+  static constexpr BinaryRow table[] = {make_binary_row<T, F>()...};
+  return table[id];
+}
+template <class T, class... F> TernaryRow find_ternary(FunctorList<F...>, int id) {
+  static constexpr TernaryRow table[] = {make_ternary_row<T, F>()...};
+  return table[id];
+}
 
 }  // namespace hippograd::cpu

@@ -1,6 +1,7 @@
 #include "tensor/cpu/elementwise.h"
 
 namespace hippograd::cpu {
-template <> UnaryLoop find_unary<complex128>(int id) { return unary_table<complex128>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<complex128>(int id) { return binary_table<complex128>(BinaryFunctors{}, id); }
+template <> UnaryRow unary_row<complex128>(int id) { return find_unary<complex128>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<complex128>(int id) { return find_binary<complex128>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<complex128>(int id) { return find_ternary<complex128>(TernaryFunctors{}, id); }
 }  // namespace hippograd::cpu

@@ -1,6 +1,7 @@
 #include "tensor/cpu/elementwise.h"
 
 namespace hippograd::cpu {
-template <> UnaryLoop find_unary<complex64>(int id) { return unary_table<complex64>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<complex64>(int id) { return binary_table<complex64>(BinaryFunctors{}, id); }
+template <> UnaryRow unary_row<complex64>(int id) { return find_unary<complex64>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<complex64>(int id) { return find_binary<complex64>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<complex64>(int id) { return find_ternary<complex64>(TernaryFunctors{}, id); }
 }  // namespace hippograd::cpu

@@ -1,6 +1,7 @@
 #include "tensor/cpu/elementwise.h"
 
 namespace hippograd::cpu {
-template <> UnaryLoop find_unary<float>(int id) { return unary_table<float>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<float>(int id) { return binary_table<float>(BinaryFunctors{}, id); }
+template <> UnaryRow unary_row<float>(int id) { return find_unary<float>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<float>(int id) { return find_binary<float>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<float>(int id) { return find_ternary<float>(TernaryFunctors{}, id); }
 }  // namespace hippograd::cpu

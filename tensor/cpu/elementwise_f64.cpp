@@ -1,6 +1,7 @@
 #include "tensor/cpu/elementwise.h"
 
 namespace hippograd::cpu {
-template <> UnaryLoop find_unary<double>(int id) { return unary_table<double>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<double>(int id) { return binary_table<double>(BinaryFunctors{}, id); }
+template <> UnaryRow unary_row<double>(int id) { return find_unary<double>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<double>(int id) { return find_binary<double>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<double>(int id) { return find_ternary<double>(TernaryFunctors{}, id); }
 }  // namespace hippograd::cpu

@@ -1,12 +1,10 @@
 #include "tensor/cpu/elementwise.h"
 
 namespace hippograd::cpu {
-template <> UnaryLoop find_unary<int64_t>(int id) { return unary_table<int64_t>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<int64_t>(int id) { return binary_table<int64_t>(BinaryFunctors{}, id); }
-template <> UnaryLoop find_unary<int32_t>(int id) { return unary_table<int32_t>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<int32_t>(int id) { return binary_table<int32_t>(BinaryFunctors{}, id); }
-template <> UnaryLoop find_unary<uint8_t>(int id) { return unary_table<uint8_t>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<uint8_t>(int id) { return binary_table<uint8_t>(BinaryFunctors{}, id); }
-template <> UnaryLoop find_unary<bool>(int id) { return unary_table<bool>(UnaryFunctors{}, id); }
-template <> BinaryLoop find_binary<bool>(int id) { return binary_table<bool>(BinaryFunctors{}, id); }
+template <> UnaryRow unary_row<int64_t>(int id) { return find_unary<int64_t>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<int64_t>(int id) { return find_binary<int64_t>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<int64_t>(int id) { return find_ternary<int64_t>(TernaryFunctors{}, id); }
+template <> UnaryRow unary_row<int32_t>(int id) { return find_unary<int32_t>(UnaryFunctors{}, id); }
+template <> BinaryRow binary_row<int32_t>(int id) { return find_binary<int32_t>(BinaryFunctors{}, id); }
+template <> TernaryRow ternary_row<int32_t>(int id) { return find_ternary<int32_t>(TernaryFunctors{}, id); }
 }  // namespace hippograd::cpu
