@@ -77,7 +77,8 @@ struct TensorImpl {
   uint64_t seen = 0;                           // of a view: base.history when `edge` was made
   bool is_number = false, is_parameter = false, retains_grad = false, multi_output_view = false;
   std::string name;                            // parameters: their path
-  std::shared_ptr<void> python;                // attributes that Python put on the tensor
+  std::shared_ptr<void> python;                // attributes that Python put on the tensor, while no Python object stands for it
+  void* wrapper = nullptr;                     // the living Python object of this tensor, if any (not owned)
 
   explicit TensorImpl(Array a) : array(std::move(a)) {}
 };
