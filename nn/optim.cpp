@@ -12,7 +12,7 @@ std::vector<ParamGroup> decay_matrices_only(const Model& model, double weight_de
   std::vector<ParamGroup> groups(2);
   groups[0].weight_decay = weight_decay;
   for (const Parameter& p : model.named())
-    if (!p.buffer && p.tensor.requires_grad()) groups[p.tensor.dim() >= 2 ? 0 : 1].params.push_back(p.tensor);
+    if (!p.buffer && p.tensor.requires_grad()) groups[p.tensor.dim() >= 2 && !p.path.ends_with("A_log") ? 0 : 1].params.push_back(p.tensor);
   return groups;
 }
 

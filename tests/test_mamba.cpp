@@ -72,6 +72,17 @@ TEST(Mamba, ParameterCounts) {
   for (const char* name : {"0.norm.weight", "0.mixer.A_log"}) EXPECT_TRUE(block.state_dict().count(name)) << name;
 }
 
+TEST(Mamba, DecayLeavesOutTheRecurrence) {
+  const Wrapped m(small());
+  const std::vector<ParamGroup> groups = decay_matrices_only(m, 0.1);
+  for (const Parameter& p : m.named()) {
+    const bool decays = p.path.ends_with(".weight");                 // not A_log, D and the biases
+    const Tensors& list = groups[decays ? 0 : 1].params;
+    EXPECT_TRUE(std::any_of(list.begin(), list.end(), [&](const Tensor& t) { return t.same(p.tensor); })) << p.path;
+  }
+  EXPECT_EQ(groups[1].weight_decay, 0);
+}
+
 TEST(Mamba, InitialValues) {
   const Wrapped m({.d_model = 64});
   const auto dict = m.state_dict();

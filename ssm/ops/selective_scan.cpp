@@ -143,19 +143,21 @@ struct SelectiveScan {
   static std::vector<bool> differentiable() { return {true, true, true, true, true, true, true, true, true, false}; }
   static Samples samples() {
     const auto stream = [](Shape s) { return normal(s).real(); };
+    const auto steps = [](Shape s) { return uniform(s, -1, 0.5).real(); };   // not drawn like u: alias tests are slow
+    const auto gates = [](Shape s) { return uniform(s, -1, 1).real(); };
     const auto none = absent();
     const Input segments = values({1, 5}, {0, -1, 0, 2, 2}).dtype(DType::i64);
     return {
         sample(SelectiveScan{}, {stream({1, 3, 2}), stream({1, 3, 2}), uniform({2, 2}, -1.5, -0.2), {1, 3, 1, 2}, {1, 3, 1, 2}, none,
                                  none, none, none, none}),
-        sample(SelectiveScan{true}, {stream({1, 2, 4}), stream({1, 2, 4}), uniform({4, 2}, -1.5, -0.2), {1, 2, 2, 2}, {1, 2, 2, 2},
-                                     stream({4}), stream({1, 2, 4}), stream({4}), {1, 4, 2}, none}, "everything, two groups"),
-        sample(SelectiveScan{true, true}, {stream({1, 4, 2}), stream({1, 4, 2}), {2, 3}, {2, 3}, {1, 4, 2, 3}, none, stream({1, 4, 2}),
-                                           none, {1, 2, 3}, none}, "reverse, constant B"),
-        sample(SelectiveScan{true}, {stream({1, 3, 2}), stream({1, 3, 2}), {2, 1}, {1, 3, 1, 1}, {2, 1}, stream({2}), none, none, none,
+        sample(SelectiveScan{true}, {stream({1, 2, 4}), stream({1, 2, 4}), uniform({4, 1}, -1.5, -0.2), {1, 2, 2, 1}, {1, 2, 2, 1},
+                                     stream({4}), stream({1, 2, 4}), stream({4}), {1, 4, 1}, none}, "everything, two groups"),
+        sample(SelectiveScan{true, true}, {stream({1, 4, 2}), steps({1, 4, 2}), uniform({2, 3}, -1, 0), {2, 3}, {1, 4, 2, 3}, none,
+                                           gates({1, 4, 2}), none, {1, 2, 3}, none}, "reverse, constant B"),
+        sample(SelectiveScan{true}, {stream({1, 3, 2}), steps({1, 3, 2}), uniform({2, 1}, -1, 0), {1, 3, 1, 1}, {2, 1}, stream({2}), none, none, none,
                                      none}, "constant C"),
-        sample(SelectiveScan{true}, {stream({1, 5, 2}), stream({1, 5, 2}), uniform({2, 2}, -1.5, -0.2), {1, 5, 1, 2}, {1, 5, 1, 2},
-                                     stream({2}), stream({1, 5, 2}), none, {1, 2, 2}, segments}, "segments and padding"),
+        sample(SelectiveScan{true}, {stream({1, 5, 2}), steps({1, 5, 2}), uniform({2, 2}, -1.5, -0.2), {1, 5, 1, 2}, uniform({1, 5, 1, 2}, -1, 1),
+                                     stream({2}), gates({1, 5, 2}), none, {1, 2, 2}, segments}, "segments and padding"),
         sample(SelectiveScan{}, {stream({1, 0, 2}), stream({1, 0, 2}), {2, 2}, {1, 0, 1, 2}, {1, 0, 1, 2}, none, none, none, {1, 2, 2},
                                  none}, "empty sequence"),
         sample(SelectiveScan{true}, {stream({1, 33, 1}), stream({1, 33, 1}), uniform({1, 1}, -1, -0.2), {1, 33, 1, 1}, {1, 33, 1, 1}, none,
