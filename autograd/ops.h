@@ -54,6 +54,37 @@ Tensor triu(const Tensor& input, int64_t diagonal = 0);
 // torch.nn.functional.pad: pairs (before, after) from the last dimension backwards; negative amounts crop. mode: "constant",
 // "reflect", "replicate" or "circular".
 Tensor pad(const Tensor& input, const std::vector<int64_t>& padding, std::string_view mode = "constant", double value = 0);
+Tensor ravel(const Tensor& input);
+Tensor expand_as(const Tensor& input, const Tensor& other);
+Tensor broadcast_to(const Tensor& input, const Shape& size);
+Tensors broadcast_tensors(const Tensors& tensors);
+Tensor mH(const Tensor& input);                                                         // conjugate of mT
+Tensor hstack(const Tensors& tensors);
+Tensor vstack(const Tensors& tensors);
+Tensor dstack(const Tensors& tensors);
+Tensor column_stack(const Tensors& tensors);
+Tensors hsplit(const Tensor& input, int64_t sections);
+Tensors vsplit(const Tensor& input, int64_t sections);
+Tensors dsplit(const Tensor& input, int64_t sections);
+Tensor atleast_1d(const Tensor& input);
+Tensor atleast_2d(const Tensor& input);
+Tensor atleast_3d(const Tensor& input);
+Tensor fliplr(const Tensor& input);
+Tensor flipud(const Tensor& input);
+Tensor rot90(const Tensor& input, int64_t k = 1, const Shape& dims = {0, 1});
+Tensor roll(const Tensor& input, const Shape& shifts, const Shape& dims = {});          // no dims: over the flat tensor
+Tensor repeat(const Tensor& input, const Shape& sizes);
+Tensor tile(const Tensor& input, const Shape& dims);
+Tensor repeat_interleave(const Tensor& input, int64_t repeats, std::optional<int64_t> dim = {});
+Tensor repeat_interleave(const Tensor& input, const Tensor& repeats, std::optional<int64_t> dim = {});
+Tensor diag(const Tensor& input, int64_t diagonal = 0);
+Tensor diagflat(const Tensor& input, int64_t offset = 0);
+Tensor block_diag(const Tensors& tensors);
+Tensors meshgrid(const Tensors& tensors, std::string_view indexing = "ij");
+Tensor cartesian_prod(const Tensors& tensors);
+Tensor select_scatter(const Tensor& input, const Tensor& src, int64_t dim, int64_t index);
+Tensor slice_scatter(const Tensor& input, const Tensor& src, int64_t dim, int64_t start, int64_t stop, int64_t step = 1);
+Tensor diagonal_scatter(const Tensor& input, const Tensor& src, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1);
 
 // ---- indexing (index.cpp, advanced_index.cpp) ----
 // An index out of range is an IndexError, before anything is written.
@@ -64,9 +95,12 @@ Tensor index_fill(const Tensor& input, int64_t dim, const Tensor& index, double 
 Tensor index_fill(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& value);   // value 0-dim
 Tensor embedding(const Tensor& input, const Tensor& weight, std::optional<int64_t> padding_idx = {});
 Tensor gather(const Tensor& input, int64_t dim, const Tensor& index);
+Tensor gather_adjoint(const Tensor& dy, const Shape& shape, int64_t dim, const Tensor& index);   // dy added into zeros of `shape`
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src);
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, double value);
 Tensor scatter_add(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src);
+// scatter_reduce's "prod", "amax" and "amin", with the input included.
+Tensor scatter_extreme_or_product(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src, std::string_view reduce);
 // input[indices]: integer and boolean tensors, undefined for ":". index_put gives the input with values written there.
 Tensor index(const Tensor& input, const Tensors& indices);
 Tensor index_put(const Tensor& input, const Tensors& indices, const Tensor& values, bool accumulate = false);
@@ -240,8 +274,63 @@ Tensor view_as_real(const Tensor& input);
 Tensor view_as_complex(const Tensor& input);
 
 // ---- reductions and scans along a dimension (reduce.cpp, cumulative.cpp) ----
+// dims: empty means all. Sums and products of integers and bool are i64. Pairs of results come as Tensors.
+Tensor sum(const Tensor& input, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor mean(const Tensor& input, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor nansum(const Tensor& input, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor nanmean(const Tensor& input, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor prod(const Tensor& input, std::optional<int64_t> dim = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor amax(const Tensor& input, const Shape& dims = {}, bool keepdim = false);         // ties share the gradient
+Tensor amin(const Tensor& input, const Shape& dims = {}, bool keepdim = false);
+Tensors aminmax(const Tensor& input, std::optional<int64_t> dim = {}, bool keepdim = false);
+Tensor max(const Tensor& input);
+Tensor min(const Tensor& input);
+Tensors max(const Tensor& input, int64_t dim, bool keepdim = false);                    // values, indices (the lowest)
+Tensors min(const Tensor& input, int64_t dim, bool keepdim = false);
+Tensor argmax(const Tensor& input, std::optional<int64_t> dim = {}, bool keepdim = false);
+Tensor argmin(const Tensor& input, std::optional<int64_t> dim = {}, bool keepdim = false);
+Tensor any(const Tensor& input, const Shape& dims = {}, bool keepdim = false);
+Tensor all(const Tensor& input, const Shape& dims = {}, bool keepdim = false);
+Tensor count_nonzero(const Tensor& input, const Shape& dims = {});
+Tensor var(const Tensor& input, const Shape& dims = {}, double correction = 1, bool keepdim = false);
+Tensor std(const Tensor& input, const Shape& dims = {}, double correction = 1, bool keepdim = false);
+Tensors var_mean(const Tensor& input, const Shape& dims = {}, double correction = 1, bool keepdim = false);
+Tensors std_mean(const Tensor& input, const Shape& dims = {}, double correction = 1, bool keepdim = false);
+Tensor logsumexp(const Tensor& input, const Shape& dims = {}, bool keepdim = false);
+// (sum |x|^ord)^(1/ord); ord 0 counts what is not zero, inf and -inf take the greatest and least |x|.
+Tensor vector_norm(const Tensor& input, double ord = 2, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor norm(const Tensor& input, double p = 2, const Shape& dims = {}, bool keepdim = false, std::optional<DType> dtype = {});
+Tensor cumsum(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
+Tensor cumprod(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
+Tensors cummax(const Tensor& input, int64_t dim);
+Tensors cummin(const Tensor& input, int64_t dim);
+Tensor logcumsumexp(const Tensor& input, int64_t dim);
+Tensor diff(const Tensor& input, int64_t n = 1, int64_t dim = -1, const Tensor& prepend = {}, const Tensor& append = {});
+Tensor trapezoid(const Tensor& y, const Tensor& x = {}, double dx = 1, int64_t dim = -1);
+Tensor scatter_reduce(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src, std::string_view reduce,
+                      bool include_self = true);                                        // sum, prod, mean, amax, amin
 
 // ---- sorting (sort.cpp) ----
+// NaN counts as the greatest value; equal values keep their order. Each gives values and indices.
+Tensors sort(const Tensor& input, int64_t dim = -1, bool descending = false);
+Tensor argsort(const Tensor& input, int64_t dim = -1, bool descending = false);
+Tensor msort(const Tensor& input);                                                      // along dimension 0, values only
+Tensors topk(const Tensor& input, int64_t k, int64_t dim = -1, bool largest = true);    // sorted
+Tensors kthvalue(const Tensor& input, int64_t k, int64_t dim = -1, bool keepdim = false);
+Tensors median(const Tensor& input, int64_t dim, bool keepdim = false);                 // the lower of two middle values
+Tensor median(const Tensor& input);
+Tensors nanmedian(const Tensor& input, int64_t dim, bool keepdim = false);
+Tensor nanmedian(const Tensor& input);
+Tensors mode(const Tensor& input, int64_t dim = -1, bool keepdim = false);
+// interpolation: "linear", "lower", "higher", "midpoint" or "nearest". The quantiles' dimension comes first.
+Tensor quantile(const Tensor& input, const Tensor& q, std::optional<int64_t> dim = {}, bool keepdim = false,
+                std::string_view interpolation = "linear");
+Tensor quantile(const Tensor& input, double q, std::optional<int64_t> dim = {}, bool keepdim = false, std::string_view interpolation = "linear");
+Tensor nanquantile(const Tensor& input, const Tensor& q, std::optional<int64_t> dim = {}, bool keepdim = false,
+                   std::string_view interpolation = "linear");
+// output, inverse, counts (undefined unless asked for); dim: unique slices.
+Tensors unique(const Tensor& input, bool return_inverse = false, bool return_counts = false, std::optional<int64_t> dim = {});
+Tensors unique_consecutive(const Tensor& input, bool return_inverse = false, bool return_counts = false, std::optional<int64_t> dim = {});
 
 // ---- products (matmul.cpp, einsum.cpp) ----
 Tensor matmul(const Tensor& input, const Tensor& other);          // vectors, matrices, batches of matrices (broadcast)

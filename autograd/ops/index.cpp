@@ -412,7 +412,70 @@ struct ScatterAdd {
   }
 };
 
+//   y = x;  y[i][index[i][j][k]][k] = max, min or product of itself and src[i][j][k]
+// Extremes share dy among the elements equal to them. Products leave one factor out: y / factor where nothing is 0; of a single
+// zero factor the product of the others; 0 where there are more zeros.
+struct ScatterReduce {
+  static constexpr auto name = "scatter_reduce", doc = "the input combined with src by product, maximum or minimum, one index along a dimension per element";
+  static constexpr bool differentiable_backward = true;
+  int64_t dim = 0;
+  kernels::Scatter op = kernels::Scatter::Max;
+
+  Outs infer(ArrayIn x) const { return infer_scatter(name, dim, x); }
+  Array forward(Saved& s, ArrayIn x) const {
+    s.inputs(0, 1, 2);
+    Array y = scattered(op, name, dim, x);
+    s.output(y);
+    return y;
+  }
+  Tensors backward(Saved& s, Tensor dy) const {
+    const Tensor x = s.x(0), index = s.x(1), src = used(s.x(2), index), y = s.y(0);
+    Tensor dx, dsrc;
+    if (op == kernels::Scatter::Mul) {
+      const Tensor x_zero = eq(x, 0.0), src_zero = eq(src, 0.0);
+      const Tensor zeros_in = scatter_add(to(x_zero, DType::i64), dim, index, to(src_zero, DType::i64));
+      const Tensor others = scatter_extreme_or_product(masked_fill(x, x_zero, 1.0), dim, index, masked_fill(src, src_zero, 1.0), "prod");
+      const Tensor for_zero = mul(dy, masked_fill(others, gt(zeros_in, 1.0), 0.0)), for_rest = mul(dy, masked_fill(others, gt(zeros_in, 0.0), 0.0));
+      dx = where(x_zero, for_zero, div(for_rest, masked_fill(x, x_zero, 1.0)));
+      dsrc = where(src_zero, gather(for_zero, dim, index), div(gather(for_rest, dim, index), masked_fill(src, src_zero, 1.0)));
+    } else {
+      const Tensor x_equal = to(eq(x.detach(), y.detach()), dy.dtype()), src_equal = to(eq(src.detach(), gather(y.detach(), dim, index)), dy.dtype());
+      const Tensor share = div(dy, scatter_add(x_equal, dim, index, src_equal));
+      dx = mul(share, x_equal);
+      dsrc = mul(gather(share, dim, index), src_equal);
+    }
+    return {dx, {}, padded(dsrc, s.in(2).shape)};
+  }
+  static std::vector<bool> differentiable() { return {true, false, true}; }
+  static Samples samples() {
+    using enum kernels::Scatter;
+    const Input index = index_of({2, 3}, {0, 3, 0, 1, 1, 1});
+    return {sample(ScatterReduce{1, Max}, {values({2, 4}, {0.1, 2, -1, 0.5, 0.3, -0.2, 4, 1}), index, values({2, 3}, {3, 0.2, -3, 1.5, 0.6, -0.9})}),
+            sample(ScatterReduce{1, Min}, {values({2, 4}, {0.1, 2, -1, 0.5, 0.3, -0.2, 4, 1}), index, values({2, 3}, {3, 0.2, -3, 1.5, 0.6, -0.9})}, "least"),
+            sample(ScatterReduce{1, Mul}, {{2, 4}, index, {2, 3}}, "product"), sample(ScatterReduce{0, Mul}, {{3, 2}, index_of({1, 2}, {2, 0}), {2, 3}}, "larger src")};
+  }
+  static ErrorSamples errors() { return {error(ScatterReduce{0, kernels::Scatter::Max}, {{3}, index_of({1}, {3}), {1}}, "index 3 is out of bounds for dimension 0")}; }
+
+ private:
+  static Tensor used(const Tensor& src, const Tensor& index) {   // the part of src that index covers
+    Tensor part = src;
+    for (int d = 0; d < src.dim(); ++d)
+      if (part.shape()[d] != index.shape()[d]) part = slice(part, d, 0, index.shape()[d]);
+    return part;
+  }
+  static Tensor padded(const Tensor& g, const Shape& shape) {
+    std::vector<int64_t> padding;
+    for (int d = shape.size() - 1; d >= 0; --d) padding.insert(padding.end(), {0, shape[d] - g.shape()[d]});
+    return g.shape() == shape ? g : pad(g, padding);
+  }
+};
+
 }  // namespace
+
+Tensor scatter_extreme_or_product(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src, std::string_view reduce) {
+  using enum kernels::Scatter;
+  return apply(ScatterReduce{dim, reduce == "prod" ? Mul : reduce == "amax" ? Max : Min}, {input, index, src});
+}
 
 Tensor index_select(const Tensor& input, int64_t dim, const Tensor& index) { return apply(IndexSelect{dim}, {input, index}); }
 
@@ -442,6 +505,9 @@ Tensor index_fill(const Tensor& input, int64_t dim, const Tensor& index, double 
 }
 
 Tensor gather(const Tensor& input, int64_t dim, const Tensor& index) { return apply(Gather{dim}, {input, index}); }
+Tensor gather_adjoint(const Tensor& dy, const Shape& shape, int64_t dim, const Tensor& index) {
+  return apply(GatherAdjoint{shape, dim}, {dy, index});
+}
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, const Tensor& src) { return apply(Scatter{dim}, {input, index, src}); }
 Tensor scatter(const Tensor& input, int64_t dim, const Tensor& index, double value) {
   return scatter(input, dim, index, Tensor(full({}, value, input.dtype(), input.device()).expand(index.shape())));

@@ -8,7 +8,7 @@ namespace hippograd {
 namespace kernels {
 constinit decltype(moments) moments{"moments"};
 constinit decltype(logsumexp) logsumexp{"logsumexp"};
-constinit decltype(power_sum) power_sum{"power_sum"};
+constinit decltype(norm) norm{"norm"};
 }  // namespace kernels
 
 namespace {
@@ -69,22 +69,30 @@ void logsumexp_cpu(CArray x, MArray y) {
   });
 }
 
-void power_sum_cpu(CArray x, double p, MArray y) {
+void norm_cpu(CArray x, double p, MArray y) {
   check_reduction("norm", x, y);
   visit(InexactTypes{}, x.dtype(), "norm", [&]<class T>() {
     using R = RealOf<T>;
     R* to = y.data<R>();
+    const int64_t outputs = y.numel();
     const double ns = 0.05 * sizeof(T);
-    if (p == 2) cpu::reduce<Plus<R>, T>(x, y, to, ns, SquaredMagnitude{});
-    else if (p == 1) cpu::reduce<Plus<R>, T>(x, y, to, ns, Magnitude{});
+    if (p == 1) cpu::reduce<Plus<R>, T>(x, y, to, ns, Magnitude{});
     else if (p == 0) cpu::reduce<Plus<R>, T>(x, y, to, ns, OneIfSet{});
-    else cpu::reduce<Plus<R>, T>(x, y, to, ns * 30, MagnitudeToPower{p});
+    else if (p == INFINITY) cpu::reduce<Greatest<R>, T>(x, y, to, ns, Magnitude{});
+    else if (p == -INFINITY) cpu::reduce<Least<R>, T>(x, y, to, ns, Magnitude{});
+    else if (p == 2) {
+      cpu::reduce<Plus<R>, T>(x, y, to, ns, SquaredMagnitude{});
+      for (int64_t k = 0; k < outputs; ++k) to[k] = std::sqrt(to[k]);
+    } else {
+      cpu::reduce<Plus<R>, T>(x, y, to, ns * 30, MagnitudeToPower{p});
+      for (int64_t k = 0; k < outputs; ++k) to[k] = std::pow(to[k], R(1 / p));
+    }
   });
 }
 
 const Bind b0(kernels::moments, DeviceKind::CPU, moments_cpu);
 const Bind b1(kernels::logsumexp, DeviceKind::CPU, logsumexp_cpu);
-const Bind b2(kernels::power_sum, DeviceKind::CPU, power_sum_cpu);
+const Bind b2(kernels::norm, DeviceKind::CPU, norm_cpu);
 
 }  // namespace
 }  // namespace hippograd

@@ -21,8 +21,9 @@ extern constinit Kernel<void(CArray x, MArray y)> count_nonzero;
 extern constinit Kernel<void(CArray x, MArray mean, MArray m2)> moments;
 // y = log sum exp(x), with the greatest element taken out; an empty sum gives -inf. f32 f64.
 extern constinit Kernel<void(CArray x, MArray y)> logsumexp;
-// y = sum |x|^p (real); p = 0 counts the elements that are not 0. Floating and complex.
-extern constinit Kernel<void(CArray x, double p, MArray y)> power_sum;
+// y = (sum |x|^p)^(1/p) (real); p = 0 counts the elements that are not 0; p = inf, -inf: the greatest, least |x| (then x is
+// not empty where y is not). Floating and complex.
+extern constinit Kernel<void(CArray x, double p, MArray y)> norm;
 
 // values, index (i64): the greatest (least) element along `dim` and its first position; the first NaN wins. Both have size 1
 // along dim, where x is not empty. Real, integer and bool.
