@@ -485,4 +485,32 @@ Tensor fftshift(const Tensor& input, const Shape& dim = {});
 Tensor ifftshift(const Tensor& input, const Shape& dim = {});
 }  // namespace fft
 
+namespace linalg {                // torch.linalg. Matrices are the last two dimensions; LinAlgError on singular ones
+Tensor solve(const Tensor& a, const Tensor& b, bool left = true);
+Tensor inv(const Tensor& a);
+Tensor det(const Tensor& a);
+Tensors slogdet(const Tensor& a);                                 // sign, logarithm of the modulus
+Tensor cholesky(const Tensor& a, bool upper = false);
+Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper = false);       // torch.cholesky_solve
+Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left = true, bool unitriangular = false);
+Tensors lu(const Tensor& a);                                      // P, L, U
+Tensors qr(const Tensor& a, std::string_view mode = "reduced");   // Q, R
+Tensors eigh(const Tensor& a, std::string_view uplo = "L");       // eigenvalues, eigenvectors
+Tensor eigvalsh(const Tensor& a, std::string_view uplo = "L");
+Tensors eig(const Tensor& a);
+Tensor eigvals(const Tensor& a);
+Tensors svd(const Tensor& a, bool full_matrices = true);          // U, S, V^H
+Tensor svdvals(const Tensor& a);
+Tensor matrix_rank(const Tensor& a, std::optional<double> atol = {}, std::optional<double> rtol = {}, bool hermitian = false);
+Tensor pinv(const Tensor& a, std::optional<double> atol = {}, std::optional<double> rtol = {}, bool hermitian = false);
+Tensors lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond = {});      // solution, residuals, rank, singular values
+Tensor matrix_norm(const Tensor& a, std::string_view ord = "fro", const Shape& dims = {-2, -1}, bool keepdim = false);   // fro, nuc
+Tensor matrix_norm(const Tensor& a, double ord, const Shape& dims = {-2, -1}, bool keepdim = false);                     // 1, 2, inf, and negative
+Tensor cond(const Tensor& a, std::optional<double> p = {});
+Tensor matrix_power(const Tensor& a, int64_t n);
+Tensor matrix_exp(const Tensor& a);
+Tensor cross(const Tensor& input, const Tensor& other, int64_t dim = -1);
+Tensor vander(const Tensor& x, std::optional<int64_t> n = {});
+}  // namespace linalg
+
 }  // namespace hippograd

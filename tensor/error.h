@@ -17,6 +17,7 @@ struct DeviceError : Error { using Error::Error; };
 struct IndexError : Error { using Error::Error; };
 struct ValueError : Error { using Error::Error; };
 struct GradError : Error { using Error::Error; };
+struct LinAlgError : Error { using Error::Error; };   // singular matrix, no convergence: hg.linalg.LinAlgError (RuntimeError)
 struct FileError : Error { using Error::Error; };
 struct OutOfMemory : Error { using Error::Error; };
 
