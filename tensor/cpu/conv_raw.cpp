@@ -15,6 +15,8 @@ constexpr double kForkFlops = 2e6;             // about 20 us on one core
 constexpr int64_t kPanelPixels = 32;           // tiles of pixels are multiples of the width of a panel of B
 constexpr int64_t kPatchBytes = 256 * 1024;    // patches of a tile, meant for L2
 constexpr int64_t kBackwardChannels = 32;     // backward: at most so many input channels per task
+constexpr int64_t kThinRows = 64;              // dW with at most so many rows of patches is split over the pictures ...
+constexpr int64_t kThinParts = 8;              // ... into at most so many partial sums
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -342,31 +344,63 @@ void conv2d_backward_input(const Conv2dShape& s, const T* dy, const T* weight, T
   });
 }
 
+namespace {
+
+// dW (O', rows) = (or +=) sum over the pictures [n0, n1) of dY (O', pixels) cols^T (pixels, rows), for `channels` input channels
+// of a group, the first being c0. `ld` is the stride of the rows of dW.
+template <class T>
+void weight_of_pictures(const Conv2dShape& s, const T* x, const T* dy, int64_t group, int64_t c0, int64_t channels, int64_t n0,
+                        int64_t n1, int64_t tile, T* dweight, int64_t ld) {
+  const int64_t pixels = s.out_pixels(), plane = s.height * s.width, rows = channels * s.taps(), o = group * s.group_out();
+  T* cols = buffer<T>(rows * tile);
+  GemmArgs<T> args{s.group_out(), rows, 0, nullptr, pixels, 1, cols, 1, tile, dweight, ld};
+  if ((n1 - n0) * pixels == 0) gemm(args, 1);  // no term: zeros
+  for (int64_t n = n0; n < n1; ++n) {
+    for (int64_t p0 = 0; p0 < pixels; p0 += tile) {
+      args.k = std::min(tile, pixels - p0);
+      args.a = dy + (n * s.out_channels + o) * pixels + p0;
+      im2col(s, x + (n * s.in_channels + group * s.group_in() + c0) * plane, channels, p0, args.k, cols, tile);
+      gemm(args, 1);
+      args.accumulate = true;
+    }
+  }
+}
+
+// Few rows of patches (the stem of a network): a block of channels would be too thin for the registers. Instead each task takes
+// all channels of a share of the pictures; the shares depend on the shape only and are added in order.
+template <class T>
+void thin_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, int threads) {
+  const int64_t depth = s.group_in() * s.taps(), size = s.out_channels * depth, parts = std::min(s.batch, kThinParts);
+  const int64_t tile = tile_pixels<T>(s);
+  std::vector<T> sums(static_cast<size_t>(size * (parts - 1)));
+  run_tasks(s.groups * parts, flops_of(s), threads, [&](int64_t task) {
+    const int64_t part = task % parts, group = task / parts;
+    T* own = (part == 0 ? dweight : sums.data() + (part - 1) * size) + group * s.group_out() * depth;
+    weight_of_pictures(s, x, dy, group, 0, s.group_in(), s.batch * part / parts, s.batch * (part + 1) / parts, tile, own, depth);
+  });
+  for (int64_t part = 1; part < parts; ++part) {
+    const T* share = sums.data() + (part - 1) * size;
+    for (int64_t i = 0; i < size; ++i) dweight[i] += share[i];
+  }
+}
+
+}  // namespace
+
 template <class T>
 void conv2d_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, T* dbias, int threads) {
   if (dbias) backward_bias(s, dy, dbias, threads);
-  if (s.out_channels * s.group_in() * s.taps() == 0) return;
+  const int64_t depth = s.group_in() * s.taps();
+  if (s.out_channels * depth == 0) return;
   if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dweight, threads);
-  const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps(), plane = s.height * s.width;
+  if (depth <= kThinRows && s.batch > 1) return thin_backward_weight(s, x, dy, dweight, threads);
   // A task owns a block of dW, (output channels) x (input channels, taps), and goes through all pictures and
   // pixels in order: no partial sums, so the split does not show in the result.
   const int64_t block = channel_block(s, s.groups, threads), blocks = ceil_div(s.group_in(), block);
   const int64_t tile = tile_pixels<T>(s);
   run_tasks(s.groups * blocks, flops_of(s), threads, [&](int64_t task) {
     const int64_t c0 = task % blocks * block, group = task / blocks, o = group * s.group_out();
-    const int64_t channels = std::min(block, s.group_in() - c0), rows = channels * s.taps();
-    T* cols = buffer<T>(rows * tile);
-    GemmArgs<T> args{s.group_out(), rows, 0, nullptr, pixels, 1, cols, 1, tile, dweight + o * depth + c0 * s.taps(), depth};
-    if (s.batch * pixels == 0) gemm(args, 1);  // no term: zeros
-    for (int64_t n = 0; n < s.batch; ++n) {
-      for (int64_t p0 = 0; p0 < pixels; p0 += tile) {  // dW (O', rows) += dY (O', count) cols^T (count, rows)
-        args.k = std::min(tile, pixels - p0);
-        args.a = dy + (n * s.out_channels + o) * pixels + p0;
-        im2col(s, x + (n * s.in_channels + group * s.group_in() + c0) * plane, channels, p0, args.k, cols, tile);
-        gemm(args, 1);
-        args.accumulate = true;
-      }
-    }
+    weight_of_pictures(s, x, dy, group, c0, std::min(block, s.group_in() - c0), 0, s.batch, tile, dweight + o * depth + c0 * s.taps(),
+                       depth);
   });
 }
 
