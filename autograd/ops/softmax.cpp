@@ -34,7 +34,7 @@ Tensor softmax_backward(Saved& s, const Tensor& dy, int64_t dim, bool log) {
   return unrow(dx, dim, dy.shape());
 }
 // x - max, the maximum a constant: softmax does not change when a row is shifted.
-Tensor shifted(const Tensor& x, int64_t dim) { return x - amax(x, {dim}, true).detach(); }
+Tensor shifted(const Tensor& x, int64_t dim) { return x.numel() == 0 ? x : x - amax(x, {dim}, true).detach(); }
 
 //   y_c = exp(x_c - m) / sum_k exp(x_k - m),  m = max_k x_k        dx = y (dy - sum(y dy))
 struct Softmax {
