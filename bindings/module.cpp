@@ -1,0 +1,18 @@
+// hippograd._C: the extension. Order matters: the types first, then the functions, which go onto Tensor at the end.
+#include "bindings/ops.h"
+#include "bindings/python.h"
+
+PYBIND11_MODULE(_C, m) {
+  using namespace hippograd::python;
+  m.doc() = "The compiled part of hippograd; use `import hippograd`.";
+  init_functions(m);
+  init_errors(m);
+  init_types(m);
+  init_tensor(m);
+  bind_create(m);
+  bind_convert(m);
+  bind_autograd(m);
+  bind_inspect(m);
+  bind_ops();
+  finish_functions(m);
+}
