@@ -325,6 +325,9 @@ void assign_in_place(const Tensor& self, const Tensor& value, std::string_view o
     fail<ShapeError>(op, ": the result has shape ", value.shape(), ", which does not fit the tensor of shape ", self.shape(), " in place");
   Array into = self.array();
   const Tensor base = self.impl()->base;
+  if (grad_enabled() && base.defined() && base.dtype() != self.dtype() && (value.requires_grad() || base.requires_grad()))
+    fail<GradError>(op, ": writing in place through a ", self.dtype(), " view of a ", base.dtype(), " tensor (view_as_real, real, imag) is not "
+                    "recorded; build the tensor with hg.complex instead");
   Tensor new_base;
   if (grad_enabled() && base.defined() && (value.requires_grad() || base.requires_grad()))
     new_base = as_strided_scatter_history(base, value, into);

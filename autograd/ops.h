@@ -390,17 +390,51 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 // ---- softmax, norms, losses (softmax.cpp, norm.cpp, loss.cpp) ----
 Tensor softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
 Tensor log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});
+Tensor softmin(const Tensor& input, int64_t dim, std::optional<DType> dtype = {});      // softmax(-input)
 // Over the trailing dimensions `normalized_shape`; weight and bias (normalized_shape) may be undefined.
 Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
 Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight = {}, std::optional<double> eps = {});   // default: machine epsilon
 // rms_norm(input) silu(z) (norm_before_gate) or rms_norm(input silu(z)); groups of `group_size` elements of the last dimension
 // have statistics of their own (0: one group).
 Tensor rms_norm_gated(const Tensor& input, const Tensor& z, const Tensor& weight, double eps = 1e-5, int64_t group_size = 0, bool norm_before_gate = false);
+// Over the channels, dimension 1, of input (N, C, ...); weight, bias and running statistics (C) may be undefined. Training
+// updates the running statistics in place (unbiased variance) and is differentiated through the batch's own.
+Tensor group_norm(const Tensor& input, int64_t num_groups, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+Tensor batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight = {}, const Tensor& bias = {},
+                  bool training = false, double momentum = 0.1, double eps = 1e-5);
+Tensor instance_norm(const Tensor& input, const Tensor& running_mean = {}, const Tensor& running_var = {}, const Tensor& weight = {},
+                     const Tensor& bias = {}, bool use_input_stats = true, double momentum = 0.1, double eps = 1e-5);
+Tensor normalize(const Tensor& input, double p = 2, int64_t dim = 1, double eps = 1e-12);   // input / max(norm, eps)
 // input (N, C, ...) or (C) logits; target (N, ...) class indices, or class probabilities shaped like input. reduction: "none",
 // "mean" (over the targets' weights) or "sum".
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight = {}, int64_t ignore_index = -100,
                      std::string_view reduction = "mean", double label_smoothing = 0);
 Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight = {}, int64_t ignore_index = -100, std::string_view reduction = "mean");
+// Losses per element, reduced; kl_div also by "batchmean". torch.nn.functional's names and defaults.
+Tensor mse_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean", const Tensor& weight = {});
+Tensor l1_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean", const Tensor& weight = {});
+Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean", double beta = 1);
+Tensor huber_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean", double delta = 1, const Tensor& weight = {});
+Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight = {}, std::string_view reduction = "mean");
+Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target, const Tensor& weight = {}, std::string_view reduction = "mean",
+                                        const Tensor& pos_weight = {});
+Tensor kl_div(const Tensor& input, const Tensor& target, std::string_view reduction = "mean", bool log_target = false);
+Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input = true, bool full = false, double eps = 1e-8,
+                        std::string_view reduction = "mean");
+Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var, bool full = false, double eps = 1e-6,
+                         std::string_view reduction = "mean");
+Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin = 0, std::string_view reduction = "mean");
+Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, double margin = 1, std::string_view reduction = "mean");
+Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim = 1, double eps = 1e-8);
+Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin = 0, std::string_view reduction = "mean");
+Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p = 2, double eps = 1e-6, bool keepdim = false);
+Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin = 1, double p = 2,
+                           double eps = 1e-6, bool swap = false, std::string_view reduction = "mean");
+Tensor soft_margin_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean");
+Tensor multi_margin_loss(const Tensor& input, const Tensor& target, double p = 1, double margin = 1, const Tensor& weight = {},
+                         std::string_view reduction = "mean");
+Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target, const Tensor& weight = {}, std::string_view reduction = "mean");
+Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, std::string_view reduction = "mean");
 
 // ---- attention (attention.cpp) ----
 struct AttentionOptions {
@@ -415,6 +449,8 @@ struct AttentionOptions {
 // (B, L, M) for all heads): bool, true = visible, or numbers to add. A query that sees no key gives 0, with gradient 0.
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& attn_mask = {},
                                     const AttentionOptions& options = {});
+// The weights (..., H, L, M) themselves, without dropout.
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& attn_mask = {}, const AttentionOptions& options = {});
 
 // ---- random (random.cpp) ----
 Tensor dropout(const Tensor& input, double p = 0.5, bool training = true, Generator& g = default_generator());

@@ -49,8 +49,11 @@ Edge Tensor::edge() const {
   if (impl_->base.defined()) {                       // an in-place op gave the base a new history: replay the view on it
     TensorImpl& base = *impl_->base.impl_;
     if (impl_->seen != base.history) {
-      EnableGrad record;
       const Array& a = impl_->array;
+      if (a.dtype() != base.array.dtype())
+        fail<GradError>("a ", a.dtype(), " view of a ", base.array.dtype(), " tensor is used after that tensor was changed in place while "
+                        "recording; take the view again (view_as_real, real, imag)");
+      EnableGrad record;
       impl_->edge = as_strided(impl_->base, a.shape(), a.strides(), a.offset()).impl_->edge;
       impl_->seen = base.history;
     }

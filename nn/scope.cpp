@@ -75,6 +75,11 @@ Init log_arange() {
 }
 }  // namespace init
 
+bool& SkipInit::active() {
+  thread_local bool on = false;
+  return on;
+}
+
 Scope Scope::operator/(const std::string& child) const {
   if (child.empty()) fail<ValueError>("Scope: a child needs a name, under ", path_);
   return Scope(state_, full(child));
@@ -85,7 +90,7 @@ Tensor Scope::param(const std::string& name, const Shape& shape, const Init& ini
   for (const Parameter& p : state_->parameters)
     if (p.path == path) fail<ValueError>("Scope: the parameter ", path, " is declared twice");
   const DType dtype = keep_f32 && is_half(state_->dtype) ? DType::f32 : state_->dtype;
-  Tensor t(init(shape, dtype, *state_->generator).to(state_->device));
+  Tensor t(SkipInit::active() ? empty(shape, dtype, state_->device) : init(shape, dtype, *state_->generator).to(state_->device));
   t.set_requires_grad();
   t.impl()->is_parameter = true;
   t.impl()->name = path;

@@ -39,6 +39,16 @@ Init trunc_normal(double std);                       // N(0, std) redrawn outsid
 Init log_arange();                                   // (D, N): every row ln(1), ..., ln(N): Mamba's A_log
 }  // namespace init
 
+// While one lives on this thread, parameters are made without values: they are about to be loaded, or only counted.
+class SkipInit {
+ public:
+  SkipInit() : before_(active()) { active() = true; }
+  ~SkipInit() { active() = before_; }
+  static bool& active();
+ private:
+  bool before_;
+};
+
 struct Parameter { std::string path; Tensor tensor; bool buffer; };
 
 // What the scopes of one model share.

@@ -92,3 +92,13 @@ TEST(Engine, MessagesOfMisuse) {
   EXPECT_THROW(Tensor(arange(3)).set_requires_grad(), GradError);
   EXPECT_THROW(grad({add(x, x)}, {leaf({1, 2})}, {Tensor(from_vector<double>({1, 1}, {2}))}), GradError);
 }
+
+TEST(Engine, RealViewsOfComplexTensorsAreNeverSilentlyWrong) {
+  Tensor z = Tensor(from_vector<complex128>({{1, 2}, {3, 4}}, {2})).set_requires_grad();
+  Tensor w = add(z, z), re = real(w);
+  EXPECT_THROW(assign_in_place(re, re.detach(), "zero_"), GradError);
+  assign_in_place(w, add(w, w), "mul_");
+  EXPECT_THROW(re.requires_grad(), GradError);
+  real(w).backward(from_vector<double>({1, 1}, {2}));                       // the new view is right
+  EXPECT_EQ(to_vector<complex128>(z.grad().array()), (std::vector<complex128>{{4, 0}, {4, 0}}));
+}

@@ -3,7 +3,7 @@
 
 #include "autograd/broadcast.h"
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/operators.h"
 #include "tensor/kernels/attention.h"
 
 namespace hippograd {
@@ -14,8 +14,41 @@ Array unit_rows(const Array& x) { return x.strides().back() == 1 || x.shape().ba
 
 Array dense(const Array& x) { return x.defined() ? x.contiguous() : x; }
 
+// q (..., H, L, P) and k (..., G, M, P) with the head groups apart: q (..., G, H / G, L, P), k (..., G, 1, M, P).
+Tensor grouped_queries(const Tensor& q, int64_t groups) {
+  const int head = q.dim() - 3;
+  return unflatten(q, head, {groups, q.size(head) / std::max<int64_t>(1, groups)});
+}
+Tensor grouped_keys(const Tensor& k) { return unsqueeze(k, k.dim() - 2); }
 
+// softmax(scale q k^T + mask) (..., G, H / G, L, M), before dropout. Rows that see nothing are 0.
+Tensor probabilities(const Tensor& q, const Tensor& k, const Tensor& mask, const AttentionConfig& c) {
+  const int64_t groups = k.size(-3), queries = q.size(-2), keys = k.size(-2);
+  Tensor s = matmul(grouped_queries(q, groups), mT(grouped_keys(k))) * c.scale;
+  if (c.clamp > 0) s = clamp(s, -c.clamp, c.clamp);
+  const double inf = std::numeric_limits<double>::infinity();
+  if (mask.defined()) {
+    const Tensor m = grouped_queries(mask, groups);
+    s = mask.dtype() == DType::b8 ? masked_fill(s, logical_not(m), -inf) : s + m;
+  }
+  if (c.causal) {
+    const Array visible = tril(Tensor(full({queries, keys}, 1, DType::b8, q.device())), c.offset).array();
+    s = masked_fill(s, logical_not(Tensor(visible)), -inf);
+  }
+  if (keys == 0) return s;
+  Tensor top = amax(s, {-1}, true).detach();
+  top = masked_fill(top, eq(top, Tensor::number(-inf)), 0.0);
+  const Tensor e = exp(s - top), z = sum(e, {-1}, true);
+  return e / masked_fill(z, eq(z, Tensor::number(0.0)), 1.0);
+}
 
+// The weights after dropout, by the same draws as the kernel's.
+Tensor dropped(const Tensor& p, const Tensor& state, double dropout) {
+  Array u = empty(p.shape(), DType::f32, p.device());   // in every dtype: the mask does not depend on it
+  kernels::uniform(state.array(), 0, 1, u);
+  const Tensor keep = to(ge(Tensor(u), Tensor::number(dropout)), p.dtype());
+  return dropout < 1 ? p * keep * (1 / (1 - dropout)) : p * 0.0;
+}
 
 //   s = clamp(scale q k^T) + mask     p = softmax(s) over visible keys     out = dropout(p) v
 //   dv = p^T dout    ds = p (dout v^T - dout . out)    dq = scale ds k    dk = scale ds^T q    dmask = ds
@@ -61,6 +94,12 @@ struct Attention {
     kernels::attention_bwd(unit_rows(q), unit_rows(k), unit_rows(v), mask, state, config, y, s.extra_at(0), unit_rows(dy.array()), dq, dk, dv, dmask);
     const auto wrap = [](const Array& g) { return g.defined() ? Tensor(g) : Tensor(); };
     return {wrap(dq), wrap(dk), wrap(dv), wrap(dmask), Tensor()};
+  }
+  Tensor reference(const Tensors& x) const {
+    Tensor p = probabilities(x[0], x[1], x.size() > 3 ? x[3] : Tensor(), config);
+    if (config.dropout > 0) p = dropped(p, x[4], config.dropout);
+    const int head = x[0].dim() - 3;
+    return flatten(matmul(p, grouped_keys(x[2])), head, head + 1);
   }
   static Samples samples() {
     const Input state = values({2}, {7, 3}).dtype(DType::i64);
@@ -154,5 +193,11 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   return rank == 2 ? squeeze(y, {0}) : y;
 }
 
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& attn_mask, const AttentionOptions& options) {
+  const Tensors x = aligned(query, key, key, attn_mask, options.enable_gqa);
+  const Tensor p = probabilities(x[0], x[1], x[3], config_of(options, query.size(-1)));
+  const Tensor y = flatten(p, x[0].dim() - 3, x[0].dim() - 2);
+  return std::max(query.dim(), key.dim()) == 2 ? squeeze(y, {0}) : y;
+}
 
 }  // namespace hippograd

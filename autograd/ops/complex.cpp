@@ -29,11 +29,11 @@ struct ComplexOp {
   static ErrorSamples errors() { return {error(ComplexOp{}, {{2}, {3}}, "other must be (2,) like input, got (3,)")}; }
 };
 
-// Complex memory seen as reals with a last dimension of 2, and back. The memory is shared; PyTorch's in-place history through
-// such a view is not followed (autograd/tensor.h knows views of one dtype).
+// Complex memory seen as reals with a last dimension of 2, and back. The memory is shared. Writing in place through such a
+// view while recording is refused (engine.cpp): histories are followed through views of one dtype only.
 struct ViewAsReal {
   static constexpr auto name = "view_as_real", doc = "the same memory as real numbers, with a last dimension of size 2";
-  static constexpr bool differentiable_backward = true;
+  static constexpr bool is_view = true, differentiable_backward = true;
   Outs infer(ArrayIn x) const {
     if (!is_complex(x[0].dtype())) fail<DtypeError>(name, ": view_as_real is only supported for complex tensors, got ", x[0].dtype());
     Shape shape = x[0].shape();
@@ -55,7 +55,7 @@ struct ViewAsReal {
 };
 struct ViewAsComplex {
   static constexpr auto name = "view_as_complex", doc = "pairs of reals in the last dimension, seen as complex numbers";
-  static constexpr bool differentiable_backward = true;
+  static constexpr bool is_view = true, differentiable_backward = true;
   Outs infer(ArrayIn x) const {
     const Array& a = x[0];
     if (a.dtype() != DType::f32 && a.dtype() != DType::f64)

@@ -1,6 +1,6 @@
 // Losses over classes.
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/operators.h"
 #include "tensor/kernels/loss.h"
 
 namespace hippograd {
@@ -28,7 +28,23 @@ Outs loss_rule(const char* op, ArrayIn x, Reduction reduction) {   // input (N, 
 }
 Array dense(const Array& x) { return x.defined() ? x.contiguous() : x; }
 
+// -sum of w_r v_r, reduced; `counted` (R): weight of each row's target, 0 for ignored rows.
+Tensor reduced(const Tensor& losses, const Tensor& counted, Reduction reduction) {
+  if (reduction == Reduction::None) return losses;
+  return reduction == Reduction::Sum ? sum(losses) : sum(losses) / sum(counted);
+}
 
+// The pieces of the reference that concern targets: 1 for rows that count, a valid class everywhere, the target's weight.
+struct Targets {
+  Tensor kept, index, counted;   // (R), (R, 1), (R)
+  Targets(const Tensor& target, const Tensor& weight, int64_t ignore_index, DType dtype) {
+    const Tensor keep = ne(target, Tensor::number(ignore_index));
+    kept = to(keep, dtype);
+    const Tensor valid = target * to(keep, DType::i64);
+    index = unsqueeze(valid, 1);
+    counted = weight.defined() ? kept * index_select(weight, 0, valid) : kept;
+  }
+};
 
 //   loss = weight[t] (log sum exp(x - m) - (x_t - m))      dx = dloss / total weight[t] (softmax(x) - onehot(t))
 struct CrossEntropy {
@@ -60,6 +76,17 @@ struct CrossEntropy {
     kernels::cross_entropy_bwd(x, s.x(1).array().contiguous(), weight, ignore_index, smoothing, s.extra_at(0), s.extra_at(1),
                                dloss.array().contiguous(), dx);
     return {dx, Tensor(), Tensor()};
+  }
+  Tensor reference(const Tensors& x) const {
+    const Tensor weight = x.size() > 2 ? x[2] : Tensor();
+    const Targets t(x[1], weight, ignore_index, x[0].dtype());
+    const Tensor l = -log_softmax(x[0], 1);   // (R, C)
+    Tensor losses = squeeze(gather(l, 1, t.index), {1}) * t.counted;
+    if (smoothing > 0) {
+      const Tensor all = sum(weight.defined() ? l * weight : l, {1}) * t.kept;
+      losses = losses * (1 - smoothing) + all * (smoothing / double(x[0].size(1)));
+    }
+    return reduced(losses, t.counted, reduction);
   }
   static Samples samples() {
     const Input targets = values({4}, {2, 0, 4, 1}).dtype(DType::i64), holes = values({4}, {2, -100, 4, -100}).dtype(DType::i64);
@@ -105,6 +132,10 @@ struct NllLoss {
                           dloss.array().contiguous(), dx);
     return {dx, Tensor(), Tensor()};
   }
+  Tensor reference(const Tensors& x) const {
+    const Targets t(x[1], x.size() > 2 ? x[2] : Tensor(), ignore_index, x[0].dtype());
+    return reduced(-squeeze(gather(x[0], 1, t.index), {1}) * t.counted, t.counted, reduction);
+  }
   static Samples samples() {
     const Input targets = values({4}, {2, 0, 4, 1}).dtype(DType::i64), holes = values({4}, {2, -100, 4, -100}).dtype(DType::i64);
     return {sample(NllLoss{}, {{4, 5}, targets, absent()}), sample(NllLoss{}, {{4, 5}, holes, uniform({5}, 0.5, 2)}, "weights, ignored rows"),
@@ -137,12 +168,32 @@ struct ClassRows {
   Tensor restore(const Tensor& loss, Reduction reduction) const { return reduction == Reduction::None ? reshape(loss, target_shape) : loss; }
 };
 
+// Targets that are probabilities: -sum_c weight[c] q_c log softmax(x)_c, q = (1 - smoothing) target + smoothing / C.
+Tensor soft_cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight, double smoothing, Reduction reduction) {
+  const char* op = "cross_entropy";
+  if (!(target.shape() == x.shape())) fail<ShapeError>(op, ": target must be ", x.shape(), " (class probabilities), got ", target.shape());
+  const int64_t dim = x.dim() == 1 ? 0 : 1, classes = x.size(dim);
+  const Tensor q = smoothing > 0 ? target * (1 - smoothing) + smoothing / double(classes) : target;
+  Tensor l = log_softmax(x, dim) * q;
+  if (weight.defined()) {
+    if (!(weight.shape() == Shape{classes})) fail<ShapeError>(op, ": weight must be (C), got ", weight.shape(), "; C is ", classes, " in input");
+    Shape shape(x.dim(), 1);
+    shape[int(dim)] = classes;
+    l = l * reshape(weight, shape);
+  }
+  const Tensor losses = -sum(l, {dim});
+  if (reduction == Reduction::None) return losses;
+  const Tensor total = sum(losses);
+  const int64_t rows = x.dim() == 1 ? 1 : x.numel() / std::max<int64_t>(1, classes);
+  return reduction == Reduction::Sum ? total : total / double(rows);
+}
 
 }  // namespace
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, std::string_view reduction,
                      double label_smoothing) {
   const Reduction r = parse_reduction("cross_entropy", reduction);
+  if (is_real(target.dtype())) return soft_cross_entropy(input, target, weight, label_smoothing, r);
   const ClassRows rows("cross_entropy", input, target);
   return rows.restore(apply(CrossEntropy{ignore_index, label_smoothing, r}, {rows.input, rows.target, weight}), r);
 }

@@ -3,7 +3,7 @@
 #include <numeric>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/operators.h"
 #include "tensor/kernels/norm.h"
 
 namespace hippograd {
@@ -25,6 +25,12 @@ void check_trailing(const char* op, const Array& x, const Shape& shape) {
   for (int i = 1; fits && i <= shape.size(); ++i) fits = shape[shape.size() - i] == x.shape()[x.dim() - i];
   if (!fits) fail<ShapeError>(op, ": input must end in normalized_shape ", shape, " (at least one dimension), got ", x.shape());
   Dims(op).dtype("input", x, is_real(x.dtype()), "a real floating dtype");
+}
+// -1, -2, ... as many as were normalised.
+Shape last_dims(int count) {
+  Shape dims;
+  for (int i = 1; i <= count; ++i) dims.push_back(-i);
+  return dims;
 }
 
 //   y = (x - mean) r weight + bias      r = 1 / sqrt(var + eps)
@@ -61,6 +67,14 @@ struct LayerNorm {
     kernels::layer_norm_bwd(rows_of_x, flat(weight), s.extra_at(0), dy.array().contiguous().view(r), dx, dw, db);
     const auto shaped = [](const Array& g, const Shape& to) { return g.defined() ? Tensor(g.view(to)) : Tensor(); };
     return {shaped(dx, x.shape()), shaped(dw, shape), shaped(db, shape)};
+  }
+  Tensor reference(const Tensors& x) const {
+    const Shape dims = last_dims(shape.size());
+    const Tensor centred = x[0] - mean(x[0], dims, true);
+    Tensor y = centred * rsqrt(mean(centred * centred, dims, true) + eps);
+    if (x[1].defined()) y = y * x[1];
+    if (x[2].defined()) y = y + x[2];
+    return y;
   }
   static Samples samples() {
     return {sample(LayerNorm{{5}}, {{3, 5}, {5}, {5}}), sample(LayerNorm{{768}}, {{1, 768}, {768}, {768}}, "wide").bench({{1024, 768}, {768}, {768}}), sample(LayerNorm{{2, 3}}, {{4, 2, 3}, {2, 3}, {2, 3}}, "two dimensions"),
@@ -120,6 +134,16 @@ struct RmsNorm {
     kernels::rms_norm_bwd(rows_of_x, z.defined() ? z.contiguous().view(r) : z, flat(weight), gate, s.extra_at(0), dy.array().contiguous().view(r), dx, dz, dw);
     const auto shaped = [](const Array& g, const Shape& to) { return g.defined() ? Tensor(g.view(to)) : Tensor(); };
     return {shaped(dx, x.shape()), shaped(dw, shape), shaped(dz, x.shape())};
+  }
+  Tensor reference(const Tensors& x) const {
+    Tensor u = x[0];
+    if (gate == Gate::Before) u = u * silu(x[2]);
+    Shape grouped = rows(x[0].array());
+    const Tensor rows_of_u = reshape(u, grouped);   // (R, G, C)
+    Tensor y = reshape(rows_of_u * rsqrt(mean(rows_of_u * rows_of_u, {-1}, true) + eps), x[0].shape());
+    if (x[1].defined()) y = y * x[1];
+    if (gate == Gate::After) y = y * silu(x[2]);
+    return y;
   }
   static Samples samples() {
     return {sample(RmsNorm{{5}}, {{3, 5}, {5}, absent()}), sample(RmsNorm{{768}}, {{1, 768}, {768}, absent()}, "wide").bench({{1024, 768}, {768}, absent()}), sample(RmsNorm{{37}}, {{2, 37}, absent(), absent()}, "no weight"),

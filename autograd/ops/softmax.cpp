@@ -1,6 +1,6 @@
 // Softmax along one dimension.
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/operators.h"
 #include "tensor/kernels/softmax.h"
 
 namespace hippograd {
@@ -33,6 +33,8 @@ Tensor softmax_backward(Saved& s, const Tensor& dy, int64_t dim, bool log) {
   if (dx.numel() > 0) kernels::softmax_bwd(log, y, d, dx);
   return unrow(dx, dim, dy.shape());
 }
+// x - max, the maximum a constant: softmax does not change when a row is shifted.
+Tensor shifted(const Tensor& x, int64_t dim) { return x.numel() == 0 ? x : x - amax(x, {dim}, true).detach(); }
 
 //   y_c = exp(x_c - m) / sum_k exp(x_k - m),  m = max_k x_k        dx = y (dy - sum(y dy))
 struct Softmax {
@@ -41,6 +43,10 @@ struct Softmax {
   Outs infer(ArrayIn x) const { return softmax_rule(name, x, dim); }
   Array forward(Saved& s, ArrayIn x) const { return softmax_forward(s, x[0], dim, false); }
   Tensor backward(Saved& s, Tensor dy) const { return softmax_backward(s, dy, dim, false); }
+  Tensor reference(const Tensors& x) const {
+    const Tensor e = exp(shifted(x[0], dim));
+    return e / sum(e, {dim}, true);
+  }
   static Samples samples() {
     return {sample(Softmax{}, {{2, 5}}).bench({{4096, 1024}}), sample(Softmax{}, {{3, 1}}, "one class"),
             sample(Softmax{0}, {{5, 3}}, "first dimension"), sample(Softmax{1}, {{2, 3, 2}}, "middle dimension"),
@@ -59,6 +65,10 @@ struct LogSoftmax {
   Outs infer(ArrayIn x) const { return softmax_rule(name, x, dim); }
   Array forward(Saved& s, ArrayIn x) const { return softmax_forward(s, x[0], dim, true); }
   Tensor backward(Saved& s, Tensor dy) const { return softmax_backward(s, dy, dim, true); }
+  Tensor reference(const Tensors& x) const {
+    const Tensor a = shifted(x[0], dim);
+    return a - log(sum(exp(a), {dim}, true));
+  }
   static Samples samples() {
     return {sample(LogSoftmax{}, {{2, 5}}).bench({{4096, 1024}}), sample(LogSoftmax{}, {{3, 1}}, "one class").not_smooth(),
             sample(LogSoftmax{0}, {{5, 3}}, "first dimension"), sample(LogSoftmax{1}, {{2, 3, 2}}, "middle dimension"),
@@ -75,5 +85,6 @@ Tensor softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) { r
 Tensor log_softmax(const Tensor& input, int64_t dim, std::optional<DType> dtype) {
   return apply(LogSoftmax{dim}, {dtype ? to(input, *dtype) : input});
 }
+Tensor softmin(const Tensor& input, int64_t dim, std::optional<DType> dtype) { return softmax(-input, dim, dtype); }
 
 }  // namespace hippograd

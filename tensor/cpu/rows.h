@@ -59,25 +59,22 @@ HG_INLINE void put(T* p, Vec<T> v, int k) {
 }
 
 // Sum and maximum over the lanes, by halves: a fixed tree.
-template <class T>
-HG_INLINE T lane_sum(Vec<T> v) {
-  T a[kLanes<T>];
-  std::memcpy(a, &v, 64);
-#pragma GCC unroll 4
-  for (int half = kLanes<T> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) a[i] += a[i + half];
-  return a[0];
+template <class T, int kHalf, size_t... I>
+HG_INLINE Vec<T> upper_half(Vec<T> v, std::index_sequence<I...>) {   // lane i <- lane i + kHalf
+  return __builtin_shufflevector(v, v, ((I + kHalf) % kLanes<T>)...);
 }
-template <class T>
+template <class T, int kHalf = kLanes<T> / 2>
+HG_INLINE T lane_sum(Vec<T> v) {
+  v += upper_half<T, kHalf>(v, std::make_index_sequence<kLanes<T>>{});
+  if constexpr (kHalf > 1) return lane_sum<T, kHalf / 2>(v);
+  else return v[0];
+}
+template <class T, int kHalf = kLanes<T> / 2>
 HG_INLINE T lane_max(Vec<T> v) {
-  T a[kLanes<T>];
-  std::memcpy(a, &v, 64);
-#pragma GCC unroll 4
-  for (int half = kLanes<T> / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-    for (int i = 0; i < half; ++i) a[i] = a[i + half] > a[i] ? a[i + half] : a[i];
-  return a[0];
+  const Vec<T> u = upper_half<T, kHalf>(v, std::make_index_sequence<kLanes<T>>{});
+  v = u > v ? u : v;
+  if constexpr (kHalf > 1) return lane_max<T, kHalf / 2>(v);
+  else return v[0];
 }
 
 template <class T, class F>
