@@ -116,7 +116,9 @@ struct Attention {
             sample(with(false), {{1, 2, 3, 4}, {1, 2, 4, 4}, {1, 2, 4, 4}, visible, absent()}, "boolean mask, one row hidden"),
             sample(with(true, -1), {{2, 3, 2}, {2, 3, 2}, {2, 3, 2}, absent(), absent()}, "first query sees nothing"),
             sample(with(false), {{1, 2, 3, 4}, {1, 1, 4, 4}, {1, 1, 4, 4}, {1, 2, 3, 4}, absent()}, "added mask"),
-            sample(with(false, 0, 1.5), {apart({1, 1, 3, 2}), apart({1, 1, 4, 2}), {1, 1, 4, 2}, absent(), absent()}, "clamped scores"),
+            sample(with(false, 0, 0.7),   // scores: three above the bound, the others at least 0.1 from it
+                   {values({1, 1, 3, 2}, {2, 1, -1, 0.5, 0.1, 0.2}), values({1, 1, 4, 2}, {1, 0.5, -0.8, 1, 0.3, -0.2, 1.2, 0.7}), {1, 1, 4, 2}, absent(), absent()},
+                   "clamped scores"),
             sample(with(false, 0, 0, 0.4), {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}, absent(), state}, "dropout"),
             sample(with(true, 0, 0, 0.3), {{1, 2, 5, 2}, {1, 1, 5, 2}, {1, 1, 5, 2}, absent(), state}, "dropout, causal"),
             sample(with(false), {{1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 1, 1}, absent(), absent()}, "one of each"),
