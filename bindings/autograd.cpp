@@ -271,11 +271,11 @@ void bind_autograd(py::module_& m) {
                if (!inputs.is_none() && only.empty()) raise(PyExc_RuntimeError, "'inputs' argument to backward cannot be empty.");
                unlocked([&] { run_backward({t}, gradient.defined() ? Tensors{gradient} : Tensors{}, retain_graph, create_graph, only); });
              });
-  def_function("grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused)",
+  def_function("grad(outputs, inputs, grad_outputs, retain_graph=False, create_graph=False, allow_unused=False)",
                [](const Tensors& outputs, const Tensors& inputs, const Tensors& dys, bool retain_graph, bool create_graph, bool allow_unused) {
                  return py::list(object(tuple_of(unlocked([&] { return run_grad(outputs, inputs, dys, retain_graph, create_graph, allow_unused); }))));
                });
-  def_function("backward(tensors, grad_tensors, retain_graph, create_graph, inputs)",
+  def_function("backward(tensors, grad_tensors, retain_graph=False, create_graph=False, inputs=None)",
                [](const Tensors& tensors, const Tensors& dys, bool retain_graph, bool create_graph, std::optional<Tensors> inputs) -> py::object {
                  unlocked([&] { run_backward(tensors, dys, retain_graph, create_graph, inputs.value_or(Tensors{})); });
                  return py::none();

@@ -293,7 +293,7 @@ void bind_create(py::module_&) {
                  if (copy.value_or(false)) t = Tensor(t.array().clone());
                  return requiring(t, requires_grad);
                });
-  def_function("_legacy_tensor(data=None, *size)", legacy_tensor);
+  def_function("_legacy_tensor(data=None, *size=())", legacy_tensor);
   def_function("scalar_tensor(s, *, dtype=None, device=None, requires_grad=False)",
                [](py::object s, std::optional<DType> dtype, Device device, bool requires_grad) {
                  return requiring(tensor_from_data(s.ptr(), dtype_or_default(dtype), device), requires_grad);

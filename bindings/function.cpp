@@ -167,13 +167,30 @@ PyObject* name_parts(const Definition& d, PyObject* result) {
   return named;
 }
 
+// What the op saves for its backward must not be what is then overwritten: while recording it works on a copy.
+PyObject* call_in_place(const Definition& d, Arguments& a) {
+  PyObject* self = a.values[0];
+  try {
+    const Tensor& x = as_tensor(self);
+    check_in_place(x, d.name);
+    const bool recorded = grad_enabled() && x.requires_grad();
+    const py::object copy = py::reinterpret_steal<py::object>(recorded ? wrap(clone(x)) : Py_NewRef(self));
+    a.values[0] = copy.ptr();
+    PyObject* result = d.invoke(d, a.values);
+    return result ? finish_in_place(d, self, result) : nullptr;
+  } catch (...) {
+    translate_exception();
+    return nullptr;
+  }
+}
+
 PyObject* call_function(PyObject* self, PyObject* const* args, size_t count, PyObject* names) {
   const Definition& d = *reinterpret_cast<FunctionObject*>(self)->definition;
   Arguments a;
   if (!parse(d, a, args, PyVectorcall_NARGS(count), names)) return nullptr;
+  if (d.in_place && a.values[0] && is_tensor(a.values[0])) return call_in_place(d, a);
   PyObject* result = d.invoke(d, a.values);
   if (!result) return nullptr;
-  if (d.in_place) return finish_in_place(d, a.values[0], result);
   if (a.out) return finish_out(d, a.out, result);
   if (d.result_type) return name_parts(d, result);
   return result;

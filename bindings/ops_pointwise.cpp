@@ -94,8 +94,8 @@ void bind_pointwise() {
   def("clamp(input, min#=None, max#=None)", clamp_any);
   def_function("where(condition, input#=None, other#=None)", where_any);
   def_method("where(input, condition, other#)", [](const Tensor& x, const Tensor& condition, const Tensor& other) { return where(condition, x, other); });
-  def("real(input)", real);
-  def("imag(input)", imaginary);
+  def_function("real(input)", real);
+  def_function("imag(input)", imaginary);
   def_function("complex(real, imag)", [](const Tensor& re, const Tensor& im) { return complex(re, im); });
   def_function("polar(abs, angle)", polar);
   in_place_twins({"add", "sub", "div", "heaviside", "addcmul", "addcdiv", "lerp", "logit", "round", "nan_to_num", "masked_fill", "clamp"});

@@ -69,7 +69,13 @@ Tensors tensor_splits(const Tensor& x, py::object parts, int64_t dim) {
 }
 Tensor scattered(const Tensor& x, int64_t dim, const Tensor& index, py::object src, py::object value, py::object reduce) {
   const py::object what = src.is_none() ? value : src;
-  if (!reduce.is_none()) raise(PyExc_NotImplementedError, "scatter: use scatter_reduce for a reduction");
+  if (!reduce.is_none()) {                                  // reduce="add" or "multiply"
+    const std::string_view name = From<std::string_view>::get(reduce.ptr(), {named("scatter", "reduce"), 0});
+    if (name != "add" && name != "multiply") raise(PyExc_RuntimeError, "reduce argument must be either add or multiply.");
+    const Tensor values = is_tensor(what.ptr()) ? as_tensor(what.ptr())
+                                                : Tensor(full(index.shape(), real_number(what.ptr(), {named("scatter", "value"), 0}), x.dtype()));
+    return scatter_reduce(x, dim, index, values, name == "add" ? "sum" : "prod");
+  }
   if (is_tensor(what.ptr())) return scatter(x, dim, index, as_tensor(what.ptr()));
   return scatter(x, dim, index, real_number(what.ptr(), {named("scatter", "value"), 0}));
 }
@@ -123,7 +129,9 @@ void bind_shape() {
   def_method("repeat(input, *repeats)", repeated);
 
   def("index_select(input, dim, index)", index_select);
-  def("index_add(input, dim, index, source)", index_add);
+  def("index_add(input, dim, index, source, *, alpha=1)", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, double alpha) {
+    return index_add(x, dim, index, alpha == 1 ? source : to(mul(source, Tensor::number(alpha)), source.dtype()));
+  });
   def("index_copy(input, dim, index, source)", index_copy);
   def("index_fill(input, dim, index, value#)", [](const Tensor& x, int64_t dim, const Tensor& index, const Tensor& value) {
     return index_fill(x, dim, index, value);

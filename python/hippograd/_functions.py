@@ -304,8 +304,10 @@ def tile(input, *dims):
 
 
 @_public
-def repeat_interleave(input, repeats, dim=None, *, output_size=None):
-    """Each element `repeats` times in a row."""
+def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+    """Each element `repeats` times in a row; alone, `input` holds the repetitions of 0, 1, 2 ..."""
+    if repeats is None:
+        input, repeats = _C.arange(input.numel()), input
     if dim is None:
         input, dim = input.reshape(-1), 0
     n = input.shape[dim]
@@ -496,7 +498,7 @@ def isreal(input):
 
 @_public
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+    return bool(_C.isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @_public
@@ -931,7 +933,8 @@ _TWINS = ("float_power", "gcd", "lcm", "conj_physical", "clamp_min", "clamp_max"
 
 def _twin(name):
     def in_place(input, *args, **kwargs):
-        return input.copy_(getattr(input, name)(*args, **kwargs))
+        source = input.clone() if _C.is_grad_enabled() and input.requires_grad else input   # saved for backward
+        return input.copy_(getattr(source, name)(*args, **kwargs))
 
     in_place.__name__ = in_place.__qualname__ = name + "_"
     in_place.__doc__ = f"In-place form of {name}."
