@@ -335,7 +335,8 @@ void assign_in_place(const Tensor& self, const Tensor& value, std::string_view o
   into.storage()->bump_version();
   if (!grad_enabled()) return;
   if (!base.defined()) {
-    self.impl()->edge = value.edge();
+    const Edge edge = value.edge();                // a leaf's node belongs to that leaf: go through a copy
+    self.impl()->edge = edge && edge.node->is_leaf() ? clone(value).edge() : edge;
     ++self.impl()->history;
   } else if (new_base.defined()) {
     base.impl()->edge = new_base.edge();

@@ -263,6 +263,10 @@ Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device devic
     return dtype ? Tensor(t.array().to(*dtype).to(device)) : on_device(t, device);
   }
   py::object listed;
+  if (is_numpy_scalar(data) && !dtype) {                     // np.float64(3) keeps its dtype
+    listed = py::module_::import("numpy").attr("asarray")(py::handle(data));
+    return tensor_from_data(listed.ptr(), {}, device);
+  }
   if (holds_arrays(data)) {
     listed = py::module_::import("numpy").attr("array")(py::handle(data));
     return tensor_from_data(listed.ptr(), dtype, device);

@@ -11,6 +11,7 @@ void bind_reduce();
 void bind_matmul();
 void bind_nn();
 void bind_fft_pool();
+void bind_linalg();
 void bind_files();
 
 inline void bind_ops() {
@@ -22,6 +23,7 @@ inline void bind_ops() {
   bind_matmul();
   bind_nn();
   bind_fft_pool();
+  bind_linalg();
   bind_files();
 }
 

@@ -171,7 +171,6 @@ def meshgrid(*tensors, indexing="ij"):
     shape = [t.numel() for t in tensors]
     grids = [t.reshape([-1 if i == k else 1 for i in builtins.range(len(shape))]).expand(shape) for k, t in enumerate(tensors)]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[:2] = grids[1::-1]
     return tuple(grids)
 
@@ -608,6 +607,32 @@ def trace(input):
     if input.dim() != 2:
         raise _C.ShapeError(f"trace: expected a matrix, but got tensor with dim {input.dim()}")
     return input.diagonal().sum()
+
+
+@_public
+def gradient(input, *, spacing=1, dim=None, edge_order=1):
+    """Central differences along each dimension, one-sided at the ends (second order there if edge_order is 2)."""
+    dims = _dims(dim, input.dim())
+    steps = [spacing] * len(dims) if isinstance(spacing, (int, float)) else list(spacing)
+    return tuple(_differences(input, h, d, edge_order) for h, d in zip(steps, dims))
+
+
+def _differences(x, h, d, edge_order):
+    n = x.shape[d]
+    at = lambda start, size: x.narrow(d, start, size)
+    if isinstance(h, Tensor):   # coordinates
+        h = h.reshape([-1 if i == d else 1 for i in builtins.range(x.dim())])
+        a, b = h.narrow(d, 1, n - 2) - h.narrow(d, 0, n - 2), h.narrow(d, 2, n - 2) - h.narrow(d, 1, n - 2)
+        inner = (a * a * at(2, n - 2) + (b * b - a * a) * at(1, n - 2) - b * b * at(0, n - 2)) / (a * b * (a + b))
+        first, last = (at(1, 1) - at(0, 1)) / h.narrow(d, 1, 1).sub(h.narrow(d, 0, 1)), (at(n - 1, 1) - at(n - 2, 1)) / h.narrow(d, n - 1, 1).sub(h.narrow(d, n - 2, 1))
+        return _C.cat([first, inner, last], d)
+    inner = (at(2, n - 2) - at(0, n - 2)) / (2 * h)
+    if edge_order == 2:
+        first = (-3 * at(0, 1) + 4 * at(1, 1) - at(2, 1)) / (2 * h)
+        last = (3 * at(n - 1, 1) - 4 * at(n - 2, 1) + at(n - 3, 1)) / (2 * h)
+    else:
+        first, last = (at(1, 1) - at(0, 1)) / h, (at(n - 1, 1) - at(n - 2, 1)) / h
+    return _C.cat([first, inner, last], d)
 
 
 def _trapezoids(y, x, dx, dim):

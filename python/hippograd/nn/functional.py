@@ -37,8 +37,11 @@ def _legacy_reduction(size_average, reduce, reduction):
     return "mean" if size_average is None or size_average else "sum"
 
 
-def _into(input, result, inplace):
-    return input.copy_(result) if inplace else result
+def _into(input, function, inplace):
+    """function(input), written into input if `inplace`; what backward needs is then a copy."""
+    if not inplace:
+        return function(input)
+    return input.copy_(function(input.clone() if _C.is_grad_enabled() and input.requires_grad else input))
 
 
 # ---- linear ---------------------------------------------------------------------------------------------------------
@@ -133,22 +136,22 @@ def tanh(input):
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x if x > 0 else slope x"""
-    return _into(input, _op("leaky_relu")(input, negative_slope), inplace)
+    return _into(input, lambda input: _op("leaky_relu")(input, negative_slope), inplace)
 
 
 def elu(input, alpha=1.0, inplace=False):
     """x if x > 0 else alpha (e^x - 1)"""
-    return _into(input, _op("elu")(input, alpha), inplace)
+    return _into(input, lambda input: _op("elu")(input, alpha), inplace)
 
 
 def celu(input, alpha=1.0, inplace=False):
     """x if x > 0 else alpha (e^(x / alpha) - 1)"""
-    return _into(input, _op("celu")(input, alpha), inplace)
+    return _into(input, lambda input: _op("celu")(input, alpha), inplace)
 
 
 def selu(input, inplace=False):
     """scale * elu(x, alpha), with the two constants of Klambauer et al. 2017"""
-    return _into(input, _op("selu")(input), inplace)
+    return _into(input, lambda input: _op("selu")(input), inplace)
 
 
 def gelu(input, approximate="none"):
@@ -158,12 +161,12 @@ def gelu(input, approximate="none"):
 
 def silu(input, inplace=False):
     """x sigmoid(x)"""
-    return _into(input, _C.silu(input), inplace)
+    return _into(input, lambda input: _C.silu(input), inplace)
 
 
 def mish(input, inplace=False):
     """x tanh(softplus(x))"""
-    return _into(input, _op("mish")(input), inplace)
+    return _into(input, lambda input: _op("mish")(input), inplace)
 
 
 def softplus(input, beta=1.0, threshold=20.0):
@@ -192,11 +195,11 @@ def softshrink(input, lambd=0.5):
 
 def threshold(input, threshold, value, inplace=False):
     """x if x > threshold else value"""
-    return _into(input, input.masked_fill(input <= threshold, value), inplace)
+    return _into(input, lambda input: input.masked_fill(input <= threshold, value), inplace)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
-    return _into(input, _op("hardtanh")(input, min_val, max_val), inplace)
+    return _into(input, lambda input: _op("hardtanh")(input, min_val, max_val), inplace)
 
 
 def relu6(input, inplace=False):
@@ -205,12 +208,12 @@ def relu6(input, inplace=False):
 
 def hardsigmoid(input, inplace=False):
     """relu6(x + 3) / 6"""
-    return _into(input, _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
+    return _into(input, lambda input: _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
 
 
 def hardswish(input, inplace=False):
     """x relu6(x + 3) / 6"""
-    return _into(input, input * _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
+    return _into(input, lambda input: input * _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
 
 
 def logsigmoid(input):
@@ -236,7 +239,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     if not training:
         return leaky_relu(input, (lower + upper) / 2, inplace)
     slope = _C.empty_like(input.detach()).uniform_(lower, upper)
-    return _into(input, _C.where(input > 0, input, input * slope), inplace)
+    return _into(input, lambda input: _C.where(input > 0, input, input * slope), inplace)
 
 
 def glu(input, dim=-1):
@@ -289,7 +292,7 @@ def _check_probability(p):
 def dropout(input, p=0.5, training=True, inplace=False):
     """Zeroes entries with probability p and scales the others by 1 / (1 - p); the identity if not training."""
     _check_probability(p)
-    return _into(input, _C.dropout(input, p, training), inplace and training)
+    return _into(input, lambda input: _C.dropout(input, p, training), inplace and training)
 
 
 def _channel_dropout(input, p, training, inplace, batch_dims):
@@ -299,7 +302,7 @@ def _channel_dropout(input, p, training, inplace, batch_dims):
         return input
     mask = _C.dropout(_C.ones(*input.shape[:batch_dims], *[1] * (input.dim() - batch_dims), dtype=input.dtype,
                               device=input.device), p, True)
-    return _into(input, input * mask, inplace)
+    return _into(input, lambda input: input * mask, inplace)
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
@@ -330,7 +333,7 @@ def alpha_dropout(input, p=0.5, training=False, inplace=False):
     low = -1.7580993408473766
     keep = _C.empty_like(input.detach()).bernoulli_(1 - p)
     a = ((1 - p) * (1 + p * low ** 2)) ** -0.5 if p < 1 else 0.0
-    return _into(input, a * (input * keep + low * (1 - keep)) - a * low * p, inplace)
+    return _into(input, lambda input: a * (input * keep + low * (1 - keep)) - a * low * p, inplace)
 
 
 # ---- normalisation --------------------------------------------------------------------------------------------------
