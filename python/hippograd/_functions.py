@@ -57,7 +57,7 @@ def _dim(d, rank):
 
 def _dims(dim, rank):
     if dim is None:
-        return tuple(range(rank))
+        return tuple(builtins.range(rank))
     return tuple(_dim(d, rank) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
 
 
@@ -487,6 +487,31 @@ def clamp_max(input, max):
 @_public
 def rsub(input, other, *, alpha=1):
     return other - alpha * input
+
+
+def _bessel(x, order):
+    """I_n(x) exp(-|x|), n = 0 or 1: the power series up to 15, the asymptotic series beyond (Abramowitz & Stegun 9.6.10, 9.7.1)."""
+    wide = _as_float(x).to(_C.float64)
+    size = wide.abs()
+    small, large = size.clamp(max=15), size.clamp(min=15)
+    quarter = small * small / 4
+    term = _C.ones_like(small) if order == 0 else small / 2
+    series = term
+    for k in builtins.range(1, 60):
+        term = term * quarter / (k * (k + order))
+        series = series + term
+    tail = term = _C.ones_like(large)
+    for k in builtins.range(1, 14):
+        term = term * -(4 * order ** 2 - (2 * k - 1) ** 2) / (8 * k * large)
+        tail = tail + term
+    out = _C.where(size <= 15, series * (-small).exp(), tail / (2 * math.pi * large).sqrt())
+    return (out if order == 0 else out * wide.sign()).to(_float_dtype(x))
+
+
+@_public
+def i0(input):
+    """The modified Bessel function of the first kind of order 0."""
+    return _bessel(input, 0) * input.abs().exp()
 
 
 # ---- tests of elements ----

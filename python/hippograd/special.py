@@ -2,6 +2,7 @@
 import math
 
 from . import _C
+from ._functions import _bessel
 
 _NAMES = {"expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma"}
 
@@ -21,6 +22,19 @@ def xlog1py(input, other):
 def entr(input):
     """-x log x, 0 at 0, -inf below."""
     return _C.where(input < 0, -math.inf, -_C.xlogy(input, input))
+
+
+def i0e(input):
+    """i0(x) exp(-|x|)"""
+    return _bessel(input, 0)
+
+
+def i1(input):
+    return _bessel(input, 1) * input.abs().exp()
+
+
+def i1e(input):
+    return _bessel(input, 1)
 
 
 def ndtr(input):
