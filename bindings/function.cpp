@@ -309,7 +309,8 @@ void parse_signature(Definition& d, std::string_view text) {
   bool keyword_only = false;
   std::string shown;
   for (const std::string& part : split_top(text.substr(open + 1, close - open - 1))) {
-    shown += (shown.empty() ? "" : ", ") + part;
+    const bool variadic = part.front() == '*' && part.size() > 1;
+    shown += (shown.empty() ? "" : ", ") + (variadic ? part.substr(0, part.find('=')) : part);
     if (part == "*") {
       keyword_only = true;
       continue;

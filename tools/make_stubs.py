@@ -8,7 +8,7 @@ import sys
 import types
 from pathlib import Path
 
-HEADER = '"""Written by tools/make_stubs.py from the built extension."""\nfrom typing import Any\n\n'
+HEADER = '"""Written by tools/make_stubs.py from the built extension."""\nimport builtins\nfrom typing import Any\n\n'
 
 
 def signature(function, method):
@@ -26,7 +26,7 @@ def stub_of_function(name, function, indent="", method=False):
 
 
 def stub_of_class(name, cls):
-    bases = ", ".join(b.__name__ for b in cls.__bases__ if b is not object)
+    bases = ", ".join(("builtins." if b.__module__ == "builtins" else "") + b.__name__ for b in cls.__bases__ if b is not object and not b.__module__.startswith("pybind11"))
     lines = [f"class {name}({bases}):\n" if bases else f"class {name}:\n"]
     for key, value in sorted(vars(cls).items()):
         if key in ("__dict__", "__weakref__", "__class__", "__doc__", "__module__") or not key.isidentifier():
