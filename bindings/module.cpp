@@ -14,5 +14,8 @@ PYBIND11_MODULE(_C, m) {
   bind_autograd(m);
   bind_inspect(m);
   bind_ops();
+  bind_ssm(m);
+  bind_train(m);
+  bind_vlm(m);
   finish_functions(m);
 }

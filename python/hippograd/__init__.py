@@ -15,6 +15,7 @@ globals().update({name: value for name, value in vars(_C).items() if not name.st
 
 from . import _build, autograd, backends, cuda, fft, func, linalg, special, utils  # noqa: E402
 from . import distributions, nn, optim, testing  # noqa: E402
+from . import ssm, train, vlm  # noqa: E402
 from . import _compat  # noqa: E402
 from ._check import check  # noqa: E402
 from ._compat import (BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, accelerator,  # noqa: E402

@@ -1,0 +1,173 @@
+"""The main job: train the SSM-bridge vision-language model on easy-VQA and ask it about pictures it never saw.
+
+    python -m hippograd.demo [--seed S] [--steps 2000] [--device cpu] [--out demo] [--force]
+
+Writes answers.png, curves.png, model.safetensors and summary.json to the output folder. `train` below is the whole loop; the
+C++ program apps/train_vqa.cpp is the same loop and gives the same losses bit for bit.
+"""
+import argparse
+import json
+import math
+import os
+import sys
+import time
+
+import hippograd as hg
+from hippograd.train import AdamW, decay_matrices_only, warmup_cosine
+from hippograd.vlm import EasyVQA, EnhancedVLM, VLMConfig, VqaBatches, batch_accuracy, evaluate, explain_bad_loss
+
+
+def train(data, seed=0, steps=2000, device="cpu", on_step=lambda *a: None, checkpoint=lambda *a: None):
+    """Batches of 16 pictures with 8 questions each; the loss is on the answer and [EOS] only."""
+    hg.manual_seed(seed)
+    model = EnhancedVLM(VLMConfig.easy_vqa(), device=device)
+    optimizer = AdamW(decay_matrices_only(model, 0.05), betas=(0.9, 0.98))
+    for step, batch in zip(range(steps), VqaBatches(data, pictures=16, questions=8, seed=seed)):
+        images, tokens, targets = (t.to(device) for t in batch)
+        logits, loss = model(images, tokens, targets)
+        value = loss.item()
+        if not math.isfinite(value):
+            explain_bad_loss(model, batch, step, value)          # raises, naming the step and the op
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step(warmup_cosine(step, steps, warmup=100, peak=1e-3, floor=0.02), max_norm=1.0)
+        on_step(step, value, logits, targets)
+        if step % 200 == 199:
+            checkpoint(step + 1, model)
+    return model.eval()
+
+
+class Progress:
+    """One line that follows the training; keeps the curves."""
+
+    def __init__(self, steps):
+        self.steps, self.start, self.losses, self.accuracies = steps, time.perf_counter(), [], []
+
+    def __call__(self, step, loss, logits, targets):
+        self.losses.append(loss)
+        if step % 10 == 9 or step + 1 == self.steps:
+            self.accuracies.append((step + 1, batch_accuracy(logits, targets)))
+            rate = (step + 1) / (time.perf_counter() - self.start)
+            filled = round(30 * (step + 1) / self.steps)
+            tail = "" if step + 1 < self.steps and sys.stdout.isatty() else "\n"
+            if sys.stdout.isatty() or (step + 1) % 200 == 0 or step + 1 == self.steps:
+                print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {step + 1}/{self.steps}  loss {loss:.4f}  accuracy "
+                      f"{100 * self.accuracies[-1][1]:5.1f} %  {128 * rate:,.0f} samples/s  {(self.steps - step - 1) / rate:4.0f} s left ",
+                      end=tail, flush=True)
+
+
+def draw_curves(progress, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    left.semilogy(progress.losses, lw=0.4, color="tab:blue", alpha=0.5)
+    window = max(1, len(progress.losses) // 40)
+    smooth = [sum(progress.losses[max(0, i - window):i + 1]) / (i + 1 - max(0, i - window)) for i in range(len(progress.losses))]
+    left.semilogy(smooth, color="tab:blue")
+    left.set(xlabel="step", ylabel="cross-entropy", title="loss on the training batches")
+    right.plot(*zip(*((s, 100 * a) for s, a in progress.accuracies)), lw=0.8, color="tab:green")
+    right.set(xlabel="step", ylabel="%", ylim=(0, 101), title="right answers on the training batches")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_answers(test, answers, path, columns=6, rows=4):
+    """Test pictures with question, the model's answer and the right one; half of the sheet shows mistakes, if there are any."""
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    wrong = [q for q in range(len(test)) if answers[q] != test.answer(q)]
+    count, spread = columns * rows, max(1, len(test) // (columns * rows))
+    shown = wrong[:count // 2]
+    shown += [q for q in range(0, len(test), spread) if q not in shown][:count - len(shown)]
+    figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.75 * rows), layout="constrained")
+    for cell, q in zip(axes.flat, shown):
+        right = answers[q] == test.answer(q)
+        cell.imshow(test.pictures[test.picture_of(q)].permute(1, 2, 0).numpy(), interpolation="nearest")
+        words = test.question(q).split()
+        cell.set_title("\n".join([" ".join(words[:4]), " ".join(words[4:])]), fontsize=9)
+        said = answers[q] or "(nothing)"
+        cell.set_xlabel(f"{said}" if right else f"{said}   (right: {test.answer(q)})", fontsize=10, color="tab:green" if right else "tab:red")
+        cell.set(xticks=[], yticks=[])
+    figure.suptitle(f"{len(test) - len(wrong)} of {len(test)} held-out questions right; mistakes first" if wrong
+                    else f"all {len(test)} held-out questions right", fontsize=12)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def show(summary, out):
+    print(f"\n  held-out accuracy   {100 * summary['accuracy']:.2f} %  ({summary['right']:,} of {summary['asked']:,} questions)")
+    for kind, accuracy in summary["accuracy_by_type"].items():
+        print(f"    {kind:<10}        {100 * accuracy:.2f} %")
+    print(f"  parameters          {summary['parameters']:,}")
+    print(f"  training            {summary['train_seconds']:.1f} s on {summary['device']}, {summary['threads']} threads, "
+          f"{summary['samples_per_second']:,.0f} questions/s")
+    print(f"  files               {', '.join(os.path.join(out, f) for f in ('answers.png', 'curves.png', 'model.safetensors', 'summary.json'))}")
+    print("\nWhere to go next: notebooks/01_first_steps.py, notebooks/02_the_demo_model.py (jupytext), README.md\n")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m hippograd.demo", description="Train and judge the demo model on easy-VQA.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", default="demo")
+    parser.add_argument("--data", help="easy-VQA folder (default: of the installed package)")
+    parser.add_argument("--force", action="store_true", help="train again even if the folder holds this run's results")
+    o = parser.parse_args(arguments)
+    try:
+        run(o)
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the last checkpoint is in " + os.path.join(o.out, "checkpoints"))
+    except (hg.Error, OSError) as error:
+        sys.exit(f"demo: {error}")
+
+
+def run(o):
+    run_id = {"seed": o.seed, "steps": o.steps, "device": o.device, "version": hg.__version__}
+    summary_path = os.path.join(o.out, "summary.json")
+    if not o.force and os.path.exists(summary_path):
+        with open(summary_path, encoding="utf-8") as file:
+            summary = json.load(file)
+        if all(summary.get(k) == v for k, v in run_id.items()):
+            print(f"This run is done already ({summary_path}); --force trains again.")
+            return show(summary, o.out)
+    os.makedirs(os.path.join(o.out, "checkpoints"), exist_ok=True)
+    probe = os.path.join(o.out, ".writable")
+    with open(probe, "w", encoding="utf-8"):
+        pass
+    os.remove(probe)
+    hg.zeros(1).to(o.device)                                       # a missing device fails before the data is read
+
+    start = time.perf_counter()
+    data, test = EasyVQA.load(o.data)
+    print(f"easy-VQA: {data.picture_count:,} training pictures with {len(data):,} questions, {test.picture_count:,} test pictures with "
+          f"{len(test):,}; {len(data.vocabulary)} words ({time.perf_counter() - start:.1f} s)")
+    print(f'"{data.question(0)}" -> "{data.answer(0)}"')
+    progress = Progress(o.steps)
+
+    def checkpoint(step, model):                                   # the newest three are kept; a NaN leaves them in place
+        model.save_checkpoint(os.path.join(o.out, "checkpoints"), step)
+
+    model = train(data, o.seed, o.steps, o.device, progress, checkpoint)
+    seconds = time.perf_counter() - progress.start
+    (right, asked), kinds, answers = evaluate(model, test)
+    model.save(os.path.join(o.out, "model.safetensors"), data.vocabulary, o.steps)
+    draw_curves(progress, os.path.join(o.out, "curves.png"))
+    draw_answers(test, answers, os.path.join(o.out, "answers.png"))
+    summary = {**run_id, "accuracy": right / asked, "right": right, "asked": asked,
+               "accuracy_by_type": {kind: r / n for kind, (r, n) in kinds.items()},
+               "parameters": sum(p.numel() for p in model.parameters()), "train_seconds": seconds,
+               "samples_per_second": 128 * o.steps / seconds, "threads": hg.get_num_threads(), "final_loss": progress.losses[-1]}
+    with open(summary_path, "w", encoding="utf-8") as file:
+        json.dump(summary, file, indent=2)
+    show(summary, o.out)
+
+
+if __name__ == "__main__":
+    main()
