@@ -1,4 +1,5 @@
 // What a tensor is: sizes, strides, memory, dtype and device, and conversions between them. Settings of the library.
+#include "autograd/check.h"
 #include "autograd/ops.h"
 #include "autograd/sample.h"
 #include "bindings/node.h"
@@ -99,6 +100,20 @@ py::list run_samples(std::string name, std::optional<DType> dtype, int64_t seed)
   }
   return list;
 }
+// What each check of autograd/check.h says about an op: [(check, "" or what is wrong)].
+py::list check_op(std::string name) {
+  const OpEntry& op = entry(name);
+  py::list list;
+  for (const Check check : kChecks) {
+    std::string why;
+    {
+      py::gil_scoped_release unlocked;
+      why = run_check(op, check);
+    }
+    list.append(py::make_tuple(hippograd::name(check), why));
+  }
+  return list;
+}
 }  // namespace
 
 void bind_inspect(py::module_& m) {
@@ -158,6 +173,7 @@ void bind_inspect(py::module_& m) {
     for (const OpEntry& op : op_table()) list.append(describe(op));
     return py::object(list);
   });
+  def_function("_check_op(name)", [](std::string name) { return py::object(check_op(name)); });
   def_function("run_samples(name, dtype=None, seed=0)",
                [](std::string name, std::optional<DType> dtype, int64_t seed) { return py::object(run_samples(name, dtype, seed)); });
   (void)m;

@@ -42,13 +42,16 @@ def check(target, *inputs, second_order=None, atol=1e-6, rtol=1e-4):
                             but does not own. The module is left as it was.
     check(function, x, ...) a function of tensors
     check(F)                a Function with `samples` (shapes of its inputs): first and second order at each
+    check("softmax")        an op of the library: every check of the op table, at its own samples
     """
+    if isinstance(target, str):
+        return _check_op(target)
     if isinstance(target, type) and issubclass(target, Function):
         return _check_function_class(target, inputs, atol, rtol)
     if isinstance(target, Module):
         return _check_module(target, inputs, atol, rtol)
     if not callable(target):
-        raise TypeError(f"check: expected a Module, a Function or a callable, got {type(target).__name__}")
+        raise TypeError(f"check: expected a Module, a Function, a callable or an op's name, got {type(target).__name__}")
     xs = [_float64(x) for x in inputs]
     gradcheck(target, xs, atol=atol, rtol=rtol)
     lines = [f"{getattr(target, '__name__', 'function')}: gradients agree with central differences"]
@@ -56,6 +59,13 @@ def check(target, *inputs, second_order=None, atol=1e-6, rtol=1e-4):
         gradgradcheck(target, xs, atol=atol, rtol=rtol)
         lines.append("second derivatives agree")
     return Report(lines)
+
+
+def _check_op(name):
+    faults = [f"{name}: {check}: {why}" for check, why in (found := _C._check_op(name)) if why]
+    if faults:
+        raise GradcheckError("\n".join(faults))
+    return Report([f"{name}: {len(found)} checks passed: {', '.join(check for check, _ in found)}"])
 
 
 def _check_function_class(cls, inputs, atol, rtol):

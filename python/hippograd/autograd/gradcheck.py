@@ -105,7 +105,29 @@ def _compare(y, o, x, k, columns, atol, rtol, nondet_tol):
     bad = ~((analytic - numeric).abs() <= atol + rtol * numeric.abs())  # NaN counts as bad
     if not bool(bad.any()):
         return ""
-    return (f"Jacobian mismatch for output {o} with respect to input {k},\nnumerical:{numeric}\nanalytical:{analytic}\n")
+    return (f"Jacobian mismatch for output {o} with respect to input {k},\nnumerical:{numeric}\nanalytical:{analytic}\n"
+            + _worst_entry(y, o, x, k, analytic, numeric, bad))
+
+
+def _worst_entry(y, o, x, k, analytic, numeric, bad):
+    """Names the entry of the Jacobian that is most wrong, by its indices in the output and in the input."""
+    error = _C.where(bad, (analytic - numeric).abs().nan_to_num(nan=_C.finfo(_C.float64).max), 0.0)
+    row, column = divmod(error.argmax().item(), error.shape[1])
+    return (f"worst entry: d output {o}{_index(y, row)} / d input {k}{_index(x, column)} is {numeric[row, column].item():.6g} numerically, "
+            f"{analytic[row, column].item():.6g} analytically; {int(bad.sum())} of {bad.numel()} entries are wrong\n")
+
+
+def _index(t, entry):
+    """Entry number `entry` of `_real(t)` as an index: 7 -> [1, 3]; of a complex tensor with its part."""
+    part = ""
+    if t.is_complex():
+        entry, imaginary = divmod(entry, 2)
+        part = ".imag" if imaginary else ".real"
+    index = []
+    for n in reversed(t.shape):
+        entry, i = divmod(entry, n)
+        index.insert(0, i)
+    return str(index) + part if index else part
 
 
 def gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, gen_non_contig_grad_outputs=False,
