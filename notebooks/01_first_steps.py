@@ -70,8 +70,9 @@ tape = plots.tape(loss, w=w, b=b)
 tape
 
 # %% [markdown]
-# `h` is used twice, so two gradients meet at `Tanh` and are added before its backward runs. The same as a list, in the order of
-# birth; backward takes the youngest pending node, calls it, and hands the results to its inputs, up to line 0:
+# `h` is used twice, so two gradients meet at `Tanh` and are added before its backward runs. The same as a
+# list, each node after its inputs. Backward takes the youngest pending node, calls it, and hands the results to its inputs,
+# until only leaves are left:
 
 # %%
 print(tape)
@@ -81,7 +82,7 @@ loss.backward()
 print("dL/dw =\n", w.grad)
 
 # %% [markdown]
-# One entry by hand, as a central difference of the loss. In single precision it agrees to three or four digits:
+# One entry by hand, as a central difference of the loss. In single precision it agrees to about four digits:
 
 # %%
 def loss_at(w):
@@ -135,7 +136,7 @@ plt.show()
 #
 # Here is an op of our own: every row divided by its length,
 #
-# $$y = x / r, \qquad r = \sqrt{\textstyle\sum_c x_c^2}, \qquad dx = \bigl(dy - y\,(y \cdot dy)\bigr) / r .$$
+#     y = x / r,   r = sqrt(sum_c x_c^2)          dx = (dy - y (y . dy)) / r
 #
 # The backward below forgets the second term, as if `r` did not depend on `x`. It looks plausible, has the right shape, and a
 # network with it even trains, badly.
@@ -165,7 +166,7 @@ except hg.autograd.GradcheckError as error:
 
 # %% [markdown]
 # `hg.check` compares, in double precision, the derivative of every output entry by every input entry with central differences.
-# The last line names the entry that is most wrong. The two matrices tell more: the error is spread over each row of `x` and never
+# The last lines name the entry that is most wrong. The two matrices tell more: the error is spread over each row of `x` and never
 # crosses to another row, so the term that is missing mixes the entries of one row. With it:
 
 # %%
@@ -211,7 +212,7 @@ print("check of the sum:  ", hg.autograd.gradcheck(lambda x: ZeroSoftmax.apply(x
 try:
     hg.check(ZeroSoftmax)
 except hg.autograd.GradcheckError as error:
-    print("check of each entry:", str(error).splitlines()[-1])
+    print("check of each entry:", *str(error).splitlines()[-2:], sep="\n")
 
 # %% [markdown]
 # The library's own ops go through twelve such checks, with random cotangents, views, aliases, planted canaries and second
@@ -225,7 +226,7 @@ hg.check("softmax")
 #
 # State space models are built on a linear recurrence, here with one decay per channel:
 #
-# $$h_t = a\,h_{t-1} + x_t .$$
+#     h_t = a h_{t-1} + x_t
 #
 # `linear_scan` runs it over a whole sequence in one kernel. The loop below is the same thing, and shows the state as it goes.
 # A single pulse enters at step 2:
@@ -246,7 +247,7 @@ scan = hg.linear_scan(decay.expand_as(x), x)              # (B, L, D)
 print("the kernel gives the same:", hg.allclose(scan[0], hg.stack(steps)))
 
 # %% [markdown]
-# The decay is the length of the memory: after a pulse, $a^k$ is left. With a longer sequence of pulses:
+# The decay is the length of the memory: `k` steps after a pulse, `a^k` of it is left. With a longer sequence of pulses:
 
 # %%
 L = 120
@@ -262,11 +263,11 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# Mamba's *selective* scan lets each step choose its own decay: $\Delta_t$ is computed from the input, and
+# Mamba's *selective* scan lets each step choose its own decay: `delta_t` is computed from the input, and
 #
-# $$h_t = e^{\Delta_t A} h_{t-1} + \Delta_t B_t u_t, \qquad y_t = C_t \cdot h_t .$$
+#     h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t          y_t = C_t . h_t
 #
-# With `selective_scan_step` we follow the state $h$ (one channel, N = 2) from token to token. A large $\Delta$ at t = 3 makes the
+# With `selective_scan_step` we follow the state `h` (one channel, N = 2) from token to token. A large `delta` at t = 3 makes the
 # layer forget what was before and take in the new token:
 
 # %%
@@ -287,7 +288,8 @@ for step in range(L):
           f"h = {h[0, 0, 0].item():+.4f} {h[0, 0, 1].item():+.4f}   y = {y.item():+.4f}")
 
 out, last = hg.selective_scan(u, delta, A, B, C, return_last_state=True)
-print("one call over the sequence:", hg.allclose(out, hg.stack(ys, 1), atol=1e-6), hg.allclose(last, h, atol=1e-6))
+print("one call over the sequence gives the same:", hg.allclose(out, hg.stack(ys, 1), atol=1e-6))
+print("and ends in the same state:", hg.allclose(last, h, atol=1e-6))
 
 # %% [markdown]
 # ## Kernel and reference

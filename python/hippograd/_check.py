@@ -62,7 +62,8 @@ def check(target, *inputs, second_order=None, atol=1e-6, rtol=1e-4):
 
 
 def _check_op(name):
-    faults = [f"{name}: {check}: {why}" for check, why in (found := _C._check_op(name)) if why]
+    found = _C._check_op(name)
+    faults = [f"{name}: {check}: {why}" for check, why in found if why]
     if faults:
         raise GradcheckError("\n".join(faults))
     return Report([f"{name}: {len(found)} checks passed: {', '.join(check for check, _ in found)}"])

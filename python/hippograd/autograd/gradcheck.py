@@ -113,8 +113,8 @@ def _worst_entry(y, o, x, k, analytic, numeric, bad):
     """Names the entry of the Jacobian that is most wrong, by its indices in the output and in the input."""
     error = _C.where(bad, (analytic - numeric).abs().nan_to_num(nan=_C.finfo(_C.float64).max), 0.0)
     row, column = divmod(error.argmax().item(), error.shape[1])
-    return (f"worst entry: d output {o}{_index(y, row)} / d input {k}{_index(x, column)} is {numeric[row, column].item():.6g} numerically, "
-            f"{analytic[row, column].item():.6g} analytically; {int(bad.sum())} of {bad.numel()} entries are wrong\n")
+    return (f"{int(bad.sum())} of {bad.numel()} entries are wrong; the worst is d output {o}{_index(y, row)} / d input {k}{_index(x, column)}:\n"
+            f"numerical {numeric[row, column].item():.6g}, analytical {analytic[row, column].item():.6g}")
 
 
 def _index(t, entry):
