@@ -4,6 +4,7 @@
 // slides it along the sequence; the backward pass goes from the last tile to the first, and slides the gradient's
 // window the other way: its first K-1 rows are not complete until the tile before has been visited.
 #include "tensor/cpu/conv1d_raw.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -53,17 +54,7 @@ class Convolution {
     const int count = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(tasks, 1)));
     std::vector<Window> windows;  // allocated here: nothing may throw in the parallel region
     for (int i = 0; i < count; ++i) windows.emplace_back(in_.K);
-    int taken = 0;
-#pragma omp parallel num_threads(count) if (count > 1)
-    {
-      Window* mine;
-#pragma omp critical(hippograd_conv_window)
-      {
-        mine = &windows[taken++];
-      }
-#pragma omp for schedule(static)
-      for (int64_t i = 0; i < tasks; ++i) f(i / blocks_, i % blocks_, *mine);
-    }
+    parallel_tasks(tasks, count, [&](int64_t i, int slot) { f(i / blocks_, i % blocks_, windows[slot]); });
   }
 
   const TimeOrder& order(int64_t b) const { return orders_.size() > 1 ? orders_[b] : orders_.front(); }

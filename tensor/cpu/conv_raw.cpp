@@ -1,12 +1,12 @@
 #include "tensor/cpu/conv_raw.h"
 
 #include <algorithm>
-#include <exception>
 #include <memory>
 #include <vector>
 
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/gemm_vec.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -20,21 +20,11 @@ constexpr int64_t kThinParts = 8;              // ... into at most so many parti
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Calls f(task) for every task; an exception (out of memory) leaves the parallel region in one piece.
+// Calls f(task) for every task.
 template <class F>
 void run_tasks(int64_t tasks, double flops, int threads, F f) {
   const int team = threads <= 1 || flops < kForkFlops ? 1 : static_cast<int>(std::clamp<int64_t>(tasks, 1, threads));
-  std::exception_ptr error;
-#pragma omp parallel for num_threads(team) schedule(dynamic, 1) if (team > 1)
-  for (int64_t t = 0; t < tasks; ++t) {
-    try {
-      f(t);
-    } catch (...) {
-#pragma omp critical(hippograd_conv_error)
-      error = std::current_exception();
-    }
-  }
-  if (error) std::rethrow_exception(error);
+  parallel_tasks(tasks, team, [&](int64_t t, int) { f(t); });
 }
 
 double flops_of(const Conv2dShape& s) {

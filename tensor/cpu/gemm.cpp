@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "tensor/parallel.h"
+
 namespace hippograd::cpu {
 namespace {
 
@@ -73,8 +75,7 @@ void gemm_complex(const GemmArgs<std::complex<R>>& g, int threads) {
 template <class F>
 void for_each_product(int64_t batch, double work, int threads, F f) {
   const int team = work < kForkWork ? 1 : static_cast<int>(std::clamp<int64_t>(threads, 1, batch));
-#pragma omp parallel for num_threads(team) schedule(static) if (team > 1)
-  for (int64_t s = 0; s < batch; ++s) f(s);
+  parallel_tasks(batch, team, [&](int64_t s, int) { f(s); });
 }
 
 }  // namespace

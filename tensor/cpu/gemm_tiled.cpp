@@ -13,8 +13,6 @@
 // Each element of C is accumulated in one register lane by fused multiply-adds in the order of p, whatever tile
 // it falls in, and blocks of p are cut by k alone. So neither threads nor m, n, batch change a bit of it.
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -23,6 +21,7 @@
 
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/gemm_vec.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -360,13 +359,13 @@ void gemm_tiled(const GemmArgs<T>& args, int64_t batch, int64_t a_batch, int64_t
   }
 
   const Grid grid = cut<T>(g.m, g.n, g.k, batch, threads);
-  const int64_t tasks = grid.tasks(), panels = ceil_div(g.n, kPanel<T>);
-  const int team = static_cast<int>(std::min<int64_t>(std::max(threads, 1), tasks));
+  const int64_t panels = ceil_div(g.n, kPanel<T>);
+  const int team = static_cast<int>(std::min<int64_t>(std::max(threads, 1), grid.tasks()));
   const int64_t space = Workspace<T>(g.n, g.k).total();
   T* const spaces = scratch<T>(space * team);  // taken here: nothing may throw inside the parallel region
 
-  auto run = [&](int64_t task) {
-    T* own = spaces + space * (team > 1 ? omp_get_thread_num() : 0);
+  parallel_tasks(grid.tasks(), team, [&](int64_t task, int slot) {
+    T* own = spaces + space * slot;
     const int64_t col = task % grid.cols, row = task / grid.cols % grid.rows, part = task / (grid.cols * grid.rows);
     GemmArgs<T> piece = g;
     const int64_t i0 = g.m * row / grid.rows, j0 = panels * col / grid.cols * kPanel<T>;
@@ -381,14 +380,7 @@ void gemm_tiled(const GemmArgs<T>& args, int64_t batch, int64_t a_batch, int64_t
       piece.c = g.c + s * c_batch + i0 * g.c_row + j0;
       run_task(piece, own);
     }
-  };
-
-  if (team == 1) {
-    for (int64_t t = 0; t < tasks; ++t) run(t);
-    return;
-  }
-#pragma omp parallel for num_threads(team) schedule(dynamic, 1)
-  for (int64_t t = 0; t < tasks; ++t) run(t);
+  });
 }
 
 template void gemm_tiled(const GemmArgs<float>&, int64_t, int64_t, int64_t, int64_t, int);

@@ -2,26 +2,14 @@
 // What the decompositions share: matrices of a batch, in parallel.
 #include <algorithm>
 #include <complex>
-#include <exception>
 
 #include "tensor/array.h"
 #include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 
-// Calls f(b) for every matrix of a batch; `flops` is the work of one. Exceptions (out of memory) leave the parallel region whole.
-template <class F> void for_each_matrix(int64_t batch, double flops, F f) {
-  std::exception_ptr error;
-  parallel_for(batch, double(batch) * flops, [&](int64_t b) {
-    try {
-      f(b);
-    } catch (...) {
-#pragma omp critical(hippograd_linalg_error)
-      error = std::current_exception();
-    }
-  });
-  if (error) std::rethrow_exception(error);
-}
+// Calls f(b) for every matrix of a batch; `flops` is the work of one.
+template <class F> void for_each_matrix(int64_t batch, double flops, F f) { parallel_for(batch, double(batch) * flops, f); }
 
 inline double conj_of(double x) { return x; }
 inline complex128 conj_of(complex128 x) { return std::conj(x); }

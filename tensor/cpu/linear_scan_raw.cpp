@@ -2,6 +2,7 @@
 #include "tensor/cpu/linear_scan_raw.h"
 
 #include "tensor/cpu/scan_plan.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -144,21 +145,11 @@ void for_each_block(const LinearScanShape& shape, int threads, const F& f) {
   const int64_t blocks = (shape.D + W - 1) / W, tasks = shape.B * blocks;
   const int count = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(tasks, 1)));
   std::vector<Tiles<T>> tiles(count);  // allocated here: nothing may throw in the parallel region
-  int taken = 0;
-#pragma omp parallel num_threads(count) if (count > 1)
-  {
-    Tiles<T>* mine;
-#pragma omp critical(hippograd_linear_scan_tiles)
-    {
-      mine = &tiles[taken++];
-    }
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < tasks; ++i) {
-      const int64_t batch = i / blocks, d0 = i % blocks * W;
-      if (shape.complex) f(Block<T, true>(shape, order, batch, d0, *mine));
-      else f(Block<T, false>(shape, order, batch, d0, *mine));
-    }
-  }
+  parallel_tasks(tasks, count, [&](int64_t i, int slot) {
+    const int64_t batch = i / blocks, d0 = i % blocks * W;
+    if (shape.complex) f(Block<T, true>(shape, order, batch, d0, tiles[slot]));
+    else f(Block<T, false>(shape, order, batch, d0, tiles[slot]));
+  });
 }
 
 }  // namespace

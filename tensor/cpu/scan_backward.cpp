@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "tensor/cpu/scan_plan.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -133,16 +134,7 @@ class Backward {
     const int count = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(plan_.tasks, 1)));
     std::vector<Workspace> workspaces;  // allocated here: nothing may throw in the parallel region
     for (int i = 0; i < count; ++i) workspaces.emplace_back(s_.N, plan_.most_blocks, per_lane_);
-#pragma omp parallel num_threads(count) if (count > 1)
-    {
-      Workspace* mine;
-#pragma omp critical(hippograd_scan_workspace)
-      {
-        mine = &workspaces.back() - taken_++;
-      }
-#pragma omp for schedule(dynamic)
-      for (int64_t i = 0; i < plan_.tasks; ++i) run(plan_.task(i), *mine);
-    }
+    parallel_tasks(plan_.tasks, count, [&](int64_t i, int slot) { run(plan_.task(i), workspaces[slot]); });
     add_slices(slices_B_, grad_.Bt, count);
     add_slices(slices_C_, grad_.Ct, count);
     add_batches();
@@ -442,11 +434,10 @@ class Backward {
   }
 
   // Partial sums of the slices of a group, in the order of the slices. Rows that no slice wrote (padding) are zero.
-  void add_slices(Scratch<T>& slices, const Coefficients<T>& to, [[maybe_unused]] int threads) {
+  void add_slices(Scratch<T>& slices, const Coefficients<T>& to, int threads) {
     if (!sliced_ || to.data == nullptr || to.constant) return;
     const int64_t row = s_.N * kPlanes, pairs = s_.B * plan_.units;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t pair_time = 0; pair_time < pairs * s_.L; ++pair_time) {
+    parallel_tasks(pairs * s_.L, threads, [&](int64_t pair_time, int) {
       const int64_t pair = pair_time / s_.L, t = pair_time % s_.L;
       T* out = to.data + pair / plan_.units * to.stride_b + t * to.stride_t + pair % plan_.units * to.stride_g;
       for (int64_t i = 0; i < row; ++i) {
@@ -454,7 +445,7 @@ class Backward {
         for (int64_t k = 0; k < plan_.slices; ++k) sum += slices[((pair * plan_.slices + k) * s_.L + t) * row + i];
         out[i / kPlanes * to.stride_n + i % kPlanes] = sum;
       }
-    }
+    });
   }
 
   // Sums over the batch, in index order.
@@ -497,7 +488,6 @@ class Backward {
   std::vector<TimeOrder> orders_;
   Scratch<T> dA_, dBt_, dCt_, dD_, dbias_;  // per batch entry
   Scratch<T> slices_B_, slices_C_;          // (B, G, slice, L, N)
-  int taken_ = 0;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 // Per (channel, step, state): one multiply and one 2^x, one FMA for the state, one for the output. B and C are staged
 // once per tile of 32 steps and reused by all the channel blocks of a task.
 #include "tensor/cpu/scan_plan.h"
+#include "tensor/parallel.h"
 
 namespace hippograd::cpu {
 
@@ -75,16 +76,7 @@ class Forward {
     const int count = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(plan_.tasks, 1)));
     std::vector<Workspace> workspaces;  // allocated here: nothing may throw in the parallel region
     for (int i = 0; i < count; ++i) workspaces.emplace_back(s_.N, plan_.most_blocks, per_lane_);
-#pragma omp parallel num_threads(count) if (count > 1)
-    {
-      Workspace* mine;
-#pragma omp critical(hippograd_scan_workspace)
-      {
-        mine = &workspaces.back() - taken_++;
-      }
-#pragma omp for schedule(dynamic)
-      for (int64_t i = 0; i < plan_.tasks; ++i) run(plan_.task(i), *mine);
-    }
+    parallel_tasks(plan_.tasks, count, [&](int64_t i, int slot) { run(plan_.task(i), workspaces[slot]); });
   }
 
  private:
@@ -198,7 +190,6 @@ class Forward {
   bool per_lane_;
   int64_t ahead_ = s_.reverse ? -kTileSteps : kTileSteps;
   std::vector<TimeOrder> orders_;
-  int taken_ = 0;
 };
 
 }  // namespace
