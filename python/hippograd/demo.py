@@ -85,7 +85,8 @@ def draw_answers(test, answers, path, columns=6, rows=4):
     count, spread = columns * rows, max(1, len(test) // (columns * rows))
     shown = wrong[:count // 2]
     shown += [q for q in range(0, len(test), spread) if q not in shown][:count - len(shown)]
-    figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 2.75 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 3.1 * rows), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.14)
     for cell, q in zip(axes.flat, shown):
         right = answers[q] == test.answer(q)
         cell.imshow(test.pictures[test.picture_of(q)].permute(1, 2, 0).numpy(), interpolation="nearest")

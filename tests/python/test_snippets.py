@@ -23,6 +23,10 @@ def area(path):
 EXPECTED = {p.stem: json.loads(p.read_text()) for p in (FOLDER / "expected").glob("*.json")}
 
 
+# Intended differences (docs/differences.md): the one line that the comparison must report, no more and no less.
+INTENDED = {"numpy_04_image_pipeline": ["result['contiguous']: expected False, got True"]}
+
+
 @pytest.fixture(autouse=True)
 def defaults():
     """A snippet that fails half way leaves no changed defaults to the next one."""
@@ -39,7 +43,7 @@ def test_snippet(path):
         got = snippet_values.run(path, "hippograd")
     tolerance = snippet_values.TRAINING if area(path) == "train" else snippet_values.SINGLE
     wrong = snippet_values.differences(EXPECTED[area(path)][path.stem], got, tolerance)
-    assert not wrong, "\n" + "\n".join(wrong)
+    assert wrong == INTENDED.get(path.stem, []), "\n" + "\n".join(wrong)
 
 
 def test_every_snippet_has_an_answer_and_every_answer_a_snippet():
