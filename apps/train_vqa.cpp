@@ -59,6 +59,7 @@ void run(const Options& o) {
     }
   }
   const double seconds = now() - start;
+  if (o.losses) return;
   const VqaScore score = evaluate(model, test);
   save_model(o.out + "/model.safetensors", model, train.vocabulary(), o.steps);
   nlohmann::json summary{{"accuracy", score.total.accuracy()}, {"parameters", model.parameter_count()}, {"train_seconds", seconds},
@@ -79,7 +80,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", o.steps)->check(CLI::PositiveNumber);
   app.add_option("--seed", o.seed);
   app.add_option("--threads", o.threads, "default: HIPPOGRAD_NUM_THREADS, else all cores");
-  app.add_flag("--losses", o.losses, "print every loss in hexadecimal instead of the progress line");
+  app.add_flag("--losses", o.losses, "print every loss in hexadecimal instead of the progress line, judge and write nothing");
   CLI11_PARSE(app, argc, argv);
   try {
     run(o);

@@ -57,7 +57,7 @@ std::string Vocabulary::decode(const std::vector<int64_t>& ids) const {
   for (int64_t i : ids) {
     if (i == kEos) break;
     if (i == kPad || i == kBos) continue;
-    text += (text.empty() ? "" : " ") + word(i);
+    text += (text.empty() ? "" : " ") + (i > 0 && i < size() ? word(i) : "[" + std::to_string(i) + "]");   // a model may have spare numbers
   }
   return text;
 }

@@ -22,7 +22,7 @@ class Vocabulary {
   int64_t id(const std::string& word) const;                  // ValueError if it is unknown
   const std::string& word(int64_t id) const;
   std::vector<int64_t> encode(const std::string& text) const; // without [BOS] and [EOS]
-  std::string decode(const std::vector<int64_t>& ids) const;  // stops at [EOS]; [PAD] and [BOS] are skipped
+  std::string decode(const std::vector<int64_t>& ids) const;  // stops at [EOS], skips [PAD] and [BOS]; "[31]" for a number without word
   const std::vector<std::string>& words() const { return words_; }
   static std::vector<std::string> split(const std::string& text);   // lower case; words and punctuation marks
  private:
