@@ -94,6 +94,6 @@ def test_the_command(tmp_path):
     assert summary["parameters"] == 423232 and summary["asked"] == 9673 and summary["seed"] == 0 and set(summary["accuracy_by_type"]) == {"yes/no", "shape", "colour"}
     again = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert again.returncode == 0 and "done already" in again.stdout
-    for extra, message in ((["--data", str(tmp_path)], "pip install easy-vqa"), (["--out", "/dev/null/x"], "demo: "), (["--device", "cuda", "--force"], "cuda")):
+    for extra, message in ((["--data", str(tmp_path), "--force"], "pip install easy-vqa"), (["--out", "/dev/null/x"], "demo: "), (["--device", "cuda", "--force"], "cuda")):
         wrong = subprocess.run(command + extra, capture_output=True, text=True, env=environment)
         assert wrong.returncode != 0 and message in wrong.stderr and "Traceback" not in wrong.stderr, wrong.stderr
