@@ -1,24 +1,26 @@
-// A stranger's program: tensors, a gradient, an error caught by its type. Both ways to write the include must work.
-#include <hippograd/autograd/ops.h>
-
 #include <cstdio>
+#include <hippograd/autograd/ops.h>
+#include <hippograd/nn/layers.h>
+#include <hippograd/nn/optim.h>
 
-#include "tensor/build_info.h"
+using namespace hippograd;
+
+struct Regression : Model {
+  Linear hidden{*this / "hidden", 1, 32}, out{*this / "out", 32, 1};
+  Tensor operator()(const Tensor& x) const { return out(tanh(hidden(x))); }
+};
 
 int main() {
-  using namespace hippograd;
-  Tensor x(from_vector<double>({1, 2}, {2}));
-  x.set_requires_grad();
-  add(x, x).backward(from_vector<double>({3, 5}, {2}));
-  const bool right = to_vector<double>(x.grad().array()) == std::vector<double>{6, 10};
-
-  bool refused = false;
-  try {
-    add(x, from_vector<double>({1, 2, 3}, {3}));
-  } catch (const ShapeError& error) {
-    std::printf("refused as it should be: %s\n", error.what());
-    refused = true;
+  manual_seed(0);
+  Regression model;
+  AdamW optimizer(decay_matrices_only(model, 0.0));
+  const Tensor x(rand_uniform({256, 1}, -3, 3, DType::f32)), y = sin(x);
+  for (int step = 0; step < 500; ++step) {
+    const Tensor loss = mean(square(sub(model(x), y)));
+    optimizer.zero_grad();
+    loss.backward();
+    optimizer.step(1e-2, 1.0);
+    if (step % 100 == 0) std::printf("step %3d  loss %.5f\n", step, loss.item<double>());
   }
-  std::printf("hippograd %s: gradient %s\n", build_info().version.c_str(), right ? "right" : "wrong");
-  return right && refused && missing_isa().empty() ? 0 : 1;
+  std::printf("%s", model.summary().c_str());
 }

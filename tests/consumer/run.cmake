@@ -15,4 +15,5 @@ run(${CMAKE_COMMAND} --install "${build_dir}" --prefix "${work}/prefix")
 run(${CMAKE_COMMAND} -S "${source_dir}" -B "${work}/build" -G "${generator}" "-DCMAKE_PREFIX_PATH=${work}/prefix"
     "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_BUILD_TYPE=${config}")
 run(${CMAKE_COMMAND} --build "${work}/build")
-run("${work}/build/consumer")
+run("${work}/build/main")
+run("${work}/build/checks")
