@@ -83,7 +83,8 @@ def draw_answers(test, answers, path, columns=6, rows=4):
 
     wrong = [q for q in range(len(test)) if answers[q] != test.answer(q)]
     count, spread = columns * rows, max(1, len(test) // (columns * rows))
-    shown = wrong[:count // 2]
+    first = {test.picture_of(q): q for q in reversed(wrong)}.values()     # one mistake per picture, then the others
+    shown = (sorted(first) + [q for q in wrong if q not in first])[:count // 2]
     shown += [q for q in range(0, len(test), spread) if q not in shown][:count - len(shown)]
     figure, axes = plt.subplots(rows, columns, figsize=(2.3 * columns, 3.1 * rows), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.14)

@@ -36,3 +36,11 @@ def test_nothing_stale_in_the_list():
 def test_every_entry_says_what_it_does():
     for entry in _C.op_table():
         assert entry["doc"] and entry["dtypes"], entry
+
+
+@pytest.mark.parametrize("name", [entry["name"] for entry in _C.op_table()])
+def test_samples_run(name):
+    samples = hg.run_samples(name)
+    assert samples
+    for label, _, outputs in samples:
+        assert outputs and all(isinstance(y, hg.Tensor) for y in outputs), label
