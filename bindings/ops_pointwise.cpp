@@ -101,7 +101,7 @@ void bind_pointwise() {
   in_place_twins({"add", "sub", "div", "heaviside", "addcmul", "addcdiv", "lerp", "logit", "round", "nan_to_num", "masked_fill", "clamp"});
 
   def_function("gelu(input, approximate='none')", [](const Tensor& x, std::string_view approximate) { return gelu(x, approximate); });
-  def_function("softplus(input, beta=1, threshold=20)", [](const Tensor& x, double beta, double threshold) { return softplus(x, beta, threshold); });
+  def_function("softplus(input, beta=1, threshold=None)", [](const Tensor& x, double beta, std::optional<double> threshold) { return softplus(x, beta, threshold); });
   def_function("elu(input, alpha=1.0)", elu);
   def_function("celu(input, alpha=1.0)", celu);
   def_function("leaky_relu(input, negative_slope=0.01)", leaky_relu);

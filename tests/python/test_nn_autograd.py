@@ -211,3 +211,10 @@ def test_jacobian_and_hessian_by_formula():
     assert hg.allclose(hg.autograd.functional.jacobian(lambda v: a @ v, x), a)
     assert hg.allclose(hg.autograd.functional.jvp(lambda v: a @ v, x, hg.ones_like(x))[1], a.sum(1))
     assert hg.allclose(hg.func.grad(hg.func.grad(lambda v: v ** 4))(hg.tensor(2.0)), hg.tensor(48.0))
+
+
+def test_softplus_has_no_threshold_unless_one_is_given():
+    x = hg.tensor([25.0], dtype=hg.float64)
+    for exact in (hg.nn.functional.softplus(x), hg.nn.Softplus()(x)):
+        assert abs((exact - 25).item() - 1.3887890e-11) < 4e-15            # log1p(exp(-25)), to the spacing of numbers near 25
+    assert hg.nn.functional.softplus(x, threshold=10).item() == 25.0
