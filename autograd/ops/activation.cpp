@@ -62,7 +62,9 @@ HIPPOGRAD_ACTIVATION(ThresholdOp, "threshold", "input where it exceeds the thres
 }
 //   s = sigmoid(clamp(x, -10, 10))       s + x s (1 - s) inside, s outside
 HIPPOGRAD_ACTIVATION(SwishClampedOp, "swish_clamped", "input * sigmoid(clamp(input, -10, 10))", SwishClamped, 0, 0) {
-  const Tensor x = s.x(0), g = sigmoid(clamp(x, -10, 10)), inside = logical_and(ge(x, -10), le(x, 10));
+  const Tensor x = s.x(0);
+  if (!recording()) return binary_of<SwishClampedBackward>(dy.array(), x.array());
+  const Tensor g = sigmoid(clamp(x, -10, 10)), inside = logical_and(ge(x, -10), le(x, 10));
   return mul(dy, add(g, where(inside, mul(x, mul(g, rsub(g, 1))), zero_of(dy))));
 }
 

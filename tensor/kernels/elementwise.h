@@ -284,6 +284,8 @@ HIPPOGRAD_BINARY(GeluExactBackward, kRealTypes, return a * gelu_derivative(b););
 HIPPOGRAD_BINARY(GeluTanhBackward, kRealTypes, const T s = math::sigmoid(gelu_angle(b)), du = T(1.59576912160573071176L) * (1 + T(0.134145L) * b * b);
                  return a * (s + b * s * (1 - s) * du););
 HIPPOGRAD_BINARY_P(SoftplusBackward, kRealTypes, return a * math::sigmoid(b * T(p)););                // p: beta; no threshold
+HIPPOGRAD_BINARY(SwishClampedBackward, kRealTypes, const T s = math::sigmoid(math::clamped(b, T(-10), T(10)));
+                 return a * (b < -10 || b > 10 ? s : s * (1 + b * (1 - s))););
 HIPPOGRAD_TERNARY(SiluMulBackward, kRealTypes, return a * c * silu_derivative(b););                  // dy, a, b -> da
 
 // ---- order ----
@@ -375,7 +377,7 @@ using BinaryFunctors = FunctorList<
     pointwise::Remainder, pointwise::Fmod, pointwise::Pow, pointwise::Atan2, pointwise::Hypot, pointwise::Xlogy, pointwise::Xlog1py,
     pointwise::Logaddexp, pointwise::Logaddexp2, pointwise::SiluMul, pointwise::BiasGelu, pointwise::BiasSilu, pointwise::BiasRelu,
     pointwise::ReluBackward, pointwise::SigmoidBackward, pointwise::TanhBackward, pointwise::SiluBackward, pointwise::GeluExactBackward,
-    pointwise::GeluTanhBackward, pointwise::SoftplusBackward, pointwise::Maximum, pointwise::Minimum, pointwise::Fmax, pointwise::Fmin,
+    pointwise::GeluTanhBackward, pointwise::SoftplusBackward, pointwise::SwishClampedBackward, pointwise::Maximum, pointwise::Minimum, pointwise::Fmax, pointwise::Fmin,
     pointwise::Eq, pointwise::Ne, pointwise::Lt, pointwise::Le, pointwise::Copysign, pointwise::Heaviside, pointwise::Nextafter,
     pointwise::LogicalAnd, pointwise::LogicalOr, pointwise::LogicalXor, pointwise::BitwiseAnd, pointwise::BitwiseOr, pointwise::BitwiseXor,
     pointwise::ShiftLeft, pointwise::ShiftRight, pointwise::MakeComplex, pointwise::Polar, pointwise::MulConj>;
