@@ -16,7 +16,7 @@ namespace {
 
 std::string little(uint64_t v, int width) {
   std::string s;
-  for (int i = 0; i < width; ++i) s += char(v >> 8 * i & 255);
+  for (int i = 0; i < width; ++i) s += i < 8 ? char(v >> 8 * i & 255) : '\0';
   return s;
 }
 std::string npy(const std::string& dict, const std::string& data = "", int major = 1) {
