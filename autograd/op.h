@@ -82,7 +82,6 @@ Tensors finish(const char* name, const NodePtr& node, Arrays outputs, const Tens
 Tensors through_reference(Node& node, const std::function<Tensors(const Tensors&)>& reference, const Tensors& dys);
 [[noreturn]] void no_second_order(const char* name);
 bool missing_kernel_falls_back(const char* name, const DeviceError& e);
-bool enter_reference(const char* name);                    // reference mode, and not already inside this op's reference
 }  // namespace detail
 
 // Saved's hooks into a running forward.
