@@ -43,7 +43,7 @@ std::string why_unavailable(DeviceKind kind) {
     tried[int(kind)] = true;
     why = open_plugin(kind);
   }
-  if (why.empty() && runtime(kind).device_count() == 0) return "no device found";
+  if (const Runtime& r = runtime(kind); why.empty() && r.device_count() == 0) return r.why_none ? r.why_none() : "no device found";
   return why;
 }
 

@@ -29,6 +29,11 @@ struct Runtime {
   void (*copy)(void* dst, Device to, const void* src, Device from, size_t bytes) = nullptr;  // one side may be the host
   void (*synchronize)(Device) = nullptr;
   int (*device_count)() noexcept = nullptr;
+  // Optional. Why `device_count()` is 0 ("" if it is not): a missing driver, a driver that is too old, no device.
+  const char* (*why_none)() noexcept = nullptr;
+  // Optional. Called before and after every kernel on the device: make it current; notice errors (HIPPOGRAD_SYNC=1).
+  void (*enter)(Device) = nullptr;
+  void (*leave)(Device, const char* kernel) = nullptr;
 };
 Runtime& runtime(DeviceKind kind);               // the table entry; functions are null until a backend fills them
 void require_backend(Device device);             // loads the plugin on first use; throws DeviceError with the remedy

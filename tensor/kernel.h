@@ -7,8 +7,9 @@
 //   cuda/softmax.cu            const Bind b0(softmax_fwd, DeviceKind::CUDA, fwd);                 a plugin only binds
 //
 // Calling a slot picks the function by the device of its arrays (all must agree; undefined arrays are optional inputs).
-// On the CPU half-precision arguments are widened to f32 before the call and outputs rounded once after it, so CPU
-// kernels hold no half-precision code; slots declared with `kNativeHalf` (copy) see them as they are.
+// Half-precision arguments are widened to f32 before the call and outputs rounded once after it, so CPU kernels hold no
+// half-precision code. Slots declared with `kNativeHalf` (copy) see them as they are; so does a kernel that was bound with
+// the half types it takes itself:  const Bind b0(softmax_fwd, DeviceKind::CUDA, fwd, kTakesBf16);
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -18,6 +19,7 @@
 namespace hippograd {
 
 enum HalfMode { kWidenHalf, kNativeHalf };
+enum HalfTypes : uint8_t { kTakesNoHalf = 0, kTakesBf16 = 1, kTakesF16 = 2, kTakesHalves = 3 };   // of one bound kernel
 
 struct SlotInfo {                       // untyped face of a slot: for the support matrix and the tests
   const char* name;
@@ -94,26 +96,38 @@ template <class... Args> class Kernel<void(Args...)> : public detail::SlotBase {
   void operator()(Args... args) const {
     if ((detail::is_input<Args> || ...) && KernelBan::current()) banned();   // makers of constants are harmless
     Device device;
-    bool seen = false, half = false;
-    (look(args, device, seen, half), ...);
-    if (half && half_ == kWidenHalf && device.kind != DeviceKind::CUDA) return widened(device, args...);
+    bool seen = false;
+    unsigned halves = kTakesNoHalf;
+    (look(args, device, seen, halves), ...);
+    if (halves && half_ == kWidenHalf && (halves & ~unsigned(native_[int(device.kind)]))) return widened(device, args...);
     call(device, args...);
   }
   bool available(DeviceKind kind) const { return functions_[int(kind)] != nullptr; }
-  void bind(DeviceKind kind, Function f) { functions_[int(kind)] = f; enlist(kind); }
+  void bind(DeviceKind kind, Function f, HalfTypes halves = kTakesNoHalf) {
+    functions_[int(kind)] = f;
+    native_[int(kind)] = halves;
+    enlist(kind);
+  }
 
  private:
-  template <class A> void look(const A& a, Device& device, bool& seen, bool& half) const {
+  template <class A> void look(const A& a, Device& device, bool& seen, unsigned& halves) const {
     if constexpr (std::is_same_v<A, Array>) {
       if (!a.defined()) return;
       if (seen && !(a.device() == device)) mixed(device, a.device());
       device = a.device();
       seen = true;
-      half |= is_half(a.dtype());
+      halves |= a.dtype() == DType::bf16 ? kTakesBf16 : a.dtype() == DType::f16 ? kTakesF16 : kTakesNoHalf;
     }
   }
   void call(Device device, Args... args) const {
-    if (Function f = functions_[int(device.kind)]) return f(args...);
+    if (Function f = functions_[int(device.kind)]) {
+      if (device.is_cpu()) return f(args...);
+      const Runtime& r = runtime(device.kind);
+      if (r.enter) r.enter(device);
+      f(args...);
+      if (r.leave) r.leave(device, name_);
+      return;
+    }
     const Borrowed& b = borrowed(device.kind);
     Function f = functions_[int(DeviceKind::CPU)];
     if (!b.enter || !f) missing(device);
@@ -125,10 +139,13 @@ template <class... Args> class Kernel<void(Args...)> : public detail::SlotBase {
     std::apply([&](auto&... w) { call(device, w.get()...); }, wide);
   }
   Function functions_[kDeviceKinds] = {};
+  HalfTypes native_[kDeviceKinds] = {};
 };
 
 template <class Signature> struct Bind {
-  Bind(Kernel<Signature>& slot, DeviceKind kind, typename Kernel<Signature>::Function f) { slot.bind(kind, f); }
+  Bind(Kernel<Signature>& slot, DeviceKind kind, typename Kernel<Signature>::Function f, HalfTypes halves = kTakesNoHalf) {
+    slot.bind(kind, f, halves);
+  }
 };
 
 }  // namespace hippograd

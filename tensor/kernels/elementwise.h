@@ -105,9 +105,9 @@ HIPPOGRAD_UNARY_PQ(RdivNumber, kInexact, return over(constant<T>(p, q), x););   
 HIPPOGRAD_UNARY(Neg, kNumbers, if constexpr (kIsInt<T>) return minus(T(0), x); else return -x;);
 HIPPOGRAD_UNARY(Square, kNumbers, return times(x, x););
 HIPPOGRAD_UNARY(Reciprocal, kInexact, return over(T(1), x););
-HIPPOGRAD_UNARY(Abs, kNumbers, if constexpr (kIsInt<T>) return x < T(0) ? minus(T(0), x) : x; else return std::abs(x););
+HIPPOGRAD_UNARY(Abs, kNumbers, if constexpr (kIsInt<T>) return x < T(0) ? minus(T(0), x) : x; else return math::abs(x););
 HIPPOGRAD_UNARY(Sign, kOrdered, if constexpr (kIsBool<T>) return x; else return T(T(x > T(0)) - T(x < T(0))););
-HIPPOGRAD_UNARY(Sgn, kComplexTypes, const auto r = std::abs(x); return r == 0 ? T(0) : T(x.real() / r, x.imag() / r););
+HIPPOGRAD_UNARY(Sgn, kComplexTypes, const auto r = math::abs(x); return r == 0 ? T(0) : T(x.real() / r, x.imag() / r););
 
 // Quotient and remainder towards minus infinity (Python) and towards zero (C). Integer divisors are checked for 0 before.
 struct FloorDivide {
@@ -119,11 +119,11 @@ struct FloorDivide {
       return T(quotient - T(rest != 0 && (rest < 0) != (b < 0)));
     } else {
       if (b == 0) return a / b;
-      const T rest = std::fmod(a, b);
+      const T rest = math::fmod(a, b);
       T quotient = (a - rest) / b;
       if (rest != 0 && (b < 0) != (rest < 0)) quotient -= 1;
-      if (quotient == 0) return std::copysign(T(0), a / b);
-      const T down = std::floor(quotient);
+      if (quotient == 0) return math::copysign(T(0), a / b);
+      const T down = math::floor(quotient);
       return quotient - down > T(0.5) ? down + 1 : down;
     }
   }
@@ -135,7 +135,7 @@ struct TruncDivide {
       if constexpr (std::is_signed_v<T>) if (b == T(-1)) return minus(T(0), a);
       return T(a / b);
     } else {
-      return std::trunc(a / b);
+      return math::trunc(a / b);
     }
   }
 };
@@ -147,7 +147,7 @@ struct Remainder {   // the sign of b
       const T rest = T(a % b);
       return rest != 0 && (rest < 0) != (b < 0) ? T(rest + b) : rest;
     } else {
-      const T rest = std::fmod(a, b);
+      const T rest = math::fmod(a, b);
       return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
     }
   }
@@ -159,7 +159,7 @@ struct Fmod {        // the sign of a
       if constexpr (std::is_signed_v<T>) if (b == T(-1)) return T(0);
       return T(a % b);
     } else {
-      return std::fmod(a, b);
+      return math::fmod(a, b);
     }
   }
 };
@@ -177,8 +177,8 @@ struct Pow {
   static constexpr unsigned types = kNumbers;
   template <class T> HD T operator()(T a, T b) const {
     if constexpr (kIsInt<T>) return integer_power(a, b);
-    else if constexpr (kIsComplex<T>) return b == T(0) ? T(1) : a == T(0) && b.real() > 0 ? T(0) : std::pow(a, b);
-    else return std::pow(a, b);
+    else if constexpr (kIsComplex<T>) return b == T(0) ? T(1) : a == T(0) && b.real() > 0 ? T(0) : math::pow(a, b);
+    else return math::pow(a, b);
   }
 };
 struct PowNumber {   // x^p; the loop for a common p is a multiplication or a root
@@ -189,15 +189,15 @@ struct PowNumber {   // x^p; the loop for a common p is a multiplication or a ro
 HIPPOGRAD_UNARY(Cube, kNumbers, return times(times(x, x), x););
 
 // ---- elementary functions ----
-#define HIPPOGRAD_STD(NAME, TYPES, FUNCTION) HIPPOGRAD_UNARY(NAME, TYPES, return std::FUNCTION(x);)
+#define HIPPOGRAD_STD(NAME, TYPES, FUNCTION) HIPPOGRAD_UNARY(NAME, TYPES, return math::FUNCTION(x);)
 #define HIPPOGRAD_MATH(NAME, TYPES, FUNCTION) HIPPOGRAD_UNARY(NAME, TYPES, return math::FUNCTION(x);)
 HIPPOGRAD_STD(Sqrt, kInexact, sqrt);
-HIPPOGRAD_UNARY(Rsqrt, kInexact, return over(T(1), T(std::sqrt(x))););
+HIPPOGRAD_UNARY(Rsqrt, kInexact, return over(T(1), T(math::sqrt(x))););
 HIPPOGRAD_MATH(Exp, kInexact, exp);
 HIPPOGRAD_MATH(Exp2, kInexact, exp2);
 HIPPOGRAD_MATH(Expm1, kInexact, expm1);
 HIPPOGRAD_MATH(Log, kInexact, log);
-HIPPOGRAD_UNARY(Log2, kInexact, if constexpr (kIsReal<T>) return std::log2(x); else return std::log(x) / Real<T>(0.693147180559945309417232121458L););
+HIPPOGRAD_UNARY(Log2, kInexact, if constexpr (kIsReal<T>) return math::log2(x); else return math::log(x) / Real<T>(0.693147180559945309417232121458L););
 HIPPOGRAD_STD(Log10, kInexact, log10);
 HIPPOGRAD_MATH(Log1p, kInexact, log1p);
 HIPPOGRAD_STD(Sin, kInexact, sin);
@@ -215,37 +215,37 @@ HIPPOGRAD_STD(Atanh, kInexact, atanh);
 HIPPOGRAD_MATH(Erf, kRealTypes, erf);
 HIPPOGRAD_MATH(Erfc, kRealTypes, erfc);
 HIPPOGRAD_UNARY(Erfinv, kRealTypes, return T(math::erfinv(double(x))););
-HIPPOGRAD_UNARY(Lgamma, kRealTypes, return std::lgamma(x););
+HIPPOGRAD_UNARY(Lgamma, kRealTypes, return math::lgamma(x););
 HIPPOGRAD_UNARY(Digamma, kRealTypes, return T(math::digamma(double(x))););
 HIPPOGRAD_UNARY_P(Polygamma, kRealTypes, return T(math::polygamma(p, double(x))););
-HIPPOGRAD_UNARY(Sinc, kInexact, const T a = x * T(3.14159265358979323846L); return x == T(0) ? T(1) : T(std::sin(a) / a););
+HIPPOGRAD_UNARY(Sinc, kInexact, const T a = x * T(3.14159265358979323846L); return x == T(0) ? T(1) : T(math::sin(a) / a););
 // d/dx sinc: (cos(pi x) - sinc(x)) / x; by its series near 0, where the difference cancels
 struct SincDerivative {
   static constexpr unsigned types = kInexact;
   template <class T> HD T operator()(T x) const {
     const T a = x * T(3.14159265358979323846L), z = a * a;
-    if (std::abs(a) < Real<T>(0.5))
+    if (math::abs(a) < Real<T>(0.5))
       return -T(3.14159265358979323846L) * a * (T(1) / T(3) - z * (T(1) / T(30) - z * (T(1) / T(840) - z * (T(1) / T(45360) - z * (T(1) / T(3991680) - z / T(518918400))))));
-    return (std::cos(a) - std::sin(a) / a) / x;
+    return (math::cos(a) - math::sin(a) / a) / x;
   }
 };
-HIPPOGRAD_BINARY(Atan2, kRealTypes, return std::atan2(a, b););
-HIPPOGRAD_BINARY(Hypot, kRealTypes, return std::hypot(a, b););
+HIPPOGRAD_BINARY(Atan2, kRealTypes, return math::atan2(a, b););
+HIPPOGRAD_BINARY(Hypot, kRealTypes, return math::hypot(a, b););
 HIPPOGRAD_BINARY(Xlogy, kInexact, return nan(b) ? b : a == T(0) ? T(0) : T(times(a, T(math::log(b)))););
 HIPPOGRAD_BINARY(Xlog1py, kRealTypes, return nan(b) ? b : a == T(0) ? T(0) : T(a * math::log1p(b)););
 // log(e^a + e^b) = max + log1p(e^-|a-b|); equal infinities stay
-HIPPOGRAD_BINARY(Logaddexp, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp(-std::abs(a - b)));
-                 return nan(a) ? a : nan(b) ? b : a == b && std::abs(a) == math::kInf<T> ? a : y;);
-HIPPOGRAD_BINARY(Logaddexp2, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp2(-std::abs(a - b))) * math::kLog2e<T>;
-                 return nan(a) ? a : nan(b) ? b : a == b && std::abs(a) == math::kInf<T> ? a : y;);
+HIPPOGRAD_BINARY(Logaddexp, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp(-math::abs(a - b)));
+                 return nan(a) ? a : nan(b) ? b : a == b && math::abs(a) == math::kInf<T> ? a : y;);
+HIPPOGRAD_BINARY(Logaddexp2, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp2(-math::abs(a - b))) * math::kLog2e<T>;
+                 return nan(a) ? a : nan(b) ? b : a == b && math::abs(a) == math::kInf<T> ? a : y;);
 
 // ---- rounding ----
 HIPPOGRAD_STD(Floor, kRealTypes, floor);
 HIPPOGRAD_STD(Ceil, kRealTypes, ceil);
 HIPPOGRAD_STD(Trunc, kRealTypes, trunc);
 HIPPOGRAD_STD(Round, kRealTypes, nearbyint);                                                       // halves to even
-HIPPOGRAD_UNARY_P(RoundDecimals, kRealTypes, const T s = T(std::pow(10.0, std::abs(p)));
-                  return p < 0 ? std::nearbyint(x / s) * s : std::nearbyint(x * s) / s;);
+HIPPOGRAD_UNARY_P(RoundDecimals, kRealTypes, const T s = T(math::pow(10.0, math::abs(p)));
+                  return p < 0 ? math::nearbyint(x / s) * s : math::nearbyint(x * s) / s;);
 
 // ---- activations ----
 HIPPOGRAD_MATH(Sigmoid, kInexact, sigmoid);
@@ -262,7 +262,7 @@ HIPPOGRAD_UNARY_P(LeakyRelu, kRealTypes, return x > 0 ? x : x * T(p););
 HIPPOGRAD_UNARY(Hardsigmoid, kRealTypes, return math::clamped(x + 3, T(0), T(6)) / 6;);
 HIPPOGRAD_UNARY(Hardswish, kRealTypes, return x * math::clamped(x + 3, T(0), T(6)) / 6;);
 HIPPOGRAD_UNARY(Mish, kRealTypes, return x * math::tanh(math::softplus(x)););
-HIPPOGRAD_UNARY(Softsign, kRealTypes, return x / (1 + std::abs(x)););
+HIPPOGRAD_UNARY(Softsign, kRealTypes, return x / (1 + math::abs(x)););
 HIPPOGRAD_UNARY(Logsigmoid, kRealTypes, return -math::softplus(-x););
 HIPPOGRAD_UNARY_P(Softshrink, kRealTypes, return x > T(p) ? x - T(p) : x < T(-p) ? x + T(p) : nan(x) ? x : T(0););
 HIPPOGRAD_UNARY_P(Hardshrink, kRealTypes, return x >= T(-p) && x <= T(p) ? T(0) : x;);
@@ -307,13 +307,13 @@ HIPPOGRAD_UNARY_P(LeNumber, kRealOrInt, return x <= constant<T>(p););
 HIPPOGRAD_UNARY_P(GtNumber, kRealOrInt, return x > constant<T>(p););
 HIPPOGRAD_UNARY_P(GeNumber, kRealOrInt, return x >= constant<T>(p););
 HIPPOGRAD_UNARY(IsNan, kEverything, return nan(x););
-HIPPOGRAD_UNARY(IsInf, kEverything, if constexpr (kIsReal<T>) return std::abs(x) == math::kInf<T>;
-                else if constexpr (kIsComplex<T>) return std::abs(x.real()) == math::kInf<Real<T>> || std::abs(x.imag()) == math::kInf<Real<T>>;
+HIPPOGRAD_UNARY(IsInf, kEverything, if constexpr (kIsReal<T>) return math::abs(x) == math::kInf<T>;
+                else if constexpr (kIsComplex<T>) return math::abs(x.real()) == math::kInf<Real<T>> || math::abs(x.imag()) == math::kInf<Real<T>>;
                 else return false;);
-HIPPOGRAD_UNARY(Signbit, kOrdered, if constexpr (kIsReal<T>) return std::signbit(x); else return x < T(0););
-HIPPOGRAD_BINARY(Copysign, kRealTypes, return std::copysign(a, b););
+HIPPOGRAD_UNARY(Signbit, kOrdered, if constexpr (kIsReal<T>) return math::signbit(x); else return x < T(0););
+HIPPOGRAD_BINARY(Copysign, kRealTypes, return math::copysign(a, b););
 HIPPOGRAD_BINARY(Heaviside, kOrdered, return nan(a) ? a : a == T(0) ? b : T(a > T(0)););
-HIPPOGRAD_BINARY(Nextafter, kRealTypes, return std::nextafter(a, b););
+HIPPOGRAD_BINARY(Nextafter, kRealTypes, return math::nextafter(a, b););
 
 // ---- logic ----
 HIPPOGRAD_BINARY_EXACT(LogicalAnd, kEverything, return truth(a) && truth(b););
@@ -339,12 +339,12 @@ HIPPOGRAD_TERNARY_P(Addcmul, kNumbers, return plus(a, times(constant<T>(p), time
 HIPPOGRAD_TERNARY_P(Addcdiv, kInexact, return plus(a, times(constant<T>(p), over(b, c))););
 
 // ---- complex ----
-HIPPOGRAD_UNARY(Conj, kComplexTypes, return std::conj(x););
-HIPPOGRAD_UNARY(Angle, kInexact, if constexpr (kIsComplex<T>) return std::arg(x);
+HIPPOGRAD_UNARY(Conj, kComplexTypes, return math::conj(x););
+HIPPOGRAD_UNARY(Angle, kInexact, if constexpr (kIsComplex<T>) return math::arg(x);
                 else return nan(x) ? x : x < 0 ? T(3.14159265358979323846L) : T(0););
 HIPPOGRAD_BINARY(MakeComplex, kRealTypes, return std::complex<T>(a, b););
-HIPPOGRAD_BINARY(Polar, kRealTypes, return std::complex<T>(a * std::cos(b), a * std::sin(b)););
-HIPPOGRAD_BINARY_EXACT(MulConj, kInexact, if constexpr (kIsComplex<T>) return times(a, std::conj(b)); else return a * b;);   // a conj(b)
+HIPPOGRAD_BINARY(Polar, kRealTypes, return std::complex<T>(a * math::cos(b), a * math::sin(b)););
+HIPPOGRAD_BINARY_EXACT(MulConj, kInexact, if constexpr (kIsComplex<T>) return times(a, math::conj(b)); else return a * b;);   // a conj(b)
 
 }  // namespace pointwise
 

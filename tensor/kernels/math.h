@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #ifdef __CUDACC__
+#include <cuda/std/complex>
 #define HD __host__ __device__
 #else
 #define HD
@@ -22,6 +23,38 @@
 #define HIPPOGRAD_INLINE HD inline __attribute__((always_inline))
 
 namespace hippograd::math {
+
+// The standard library's functions under one name for both sides. Of std::complex only the arithmetic runs on a device; its
+// functions come from the toolkit's own complex type there.
+namespace library {
+#ifdef __CUDA_ARCH__
+template <class T> HIPPOGRAD_INLINE T native(T x) { return x; }
+template <class R> HIPPOGRAD_INLINE cuda::std::complex<R> native(std::complex<R> z) { return {z.real(), z.imag()}; }
+template <class T> HIPPOGRAD_INLINE T standard(T x) { return x; }
+template <class R> HIPPOGRAD_INLINE std::complex<R> standard(cuda::std::complex<R> z) { return {z.real(), z.imag()}; }
+#define HIPPOGRAD_LIBRARY(NAME) \
+  template <class T> HD inline auto NAME(T x) { using cuda::std::NAME; return standard(NAME(native(x))); }
+#define HIPPOGRAD_LIBRARY2(NAME) \
+  template <class T> HD inline T NAME(T x, T y) { using cuda::std::NAME; return standard(NAME(native(x), native(y))); }
+#else
+#define HIPPOGRAD_LIBRARY(NAME) template <class T> HIPPOGRAD_INLINE auto NAME(T x) { return std::NAME(x); }
+#define HIPPOGRAD_LIBRARY2(NAME) template <class T> HIPPOGRAD_INLINE T NAME(T x, T y) { return std::NAME(x, y); }
+#endif
+HIPPOGRAD_LIBRARY(abs) HIPPOGRAD_LIBRARY(arg) HIPPOGRAD_LIBRARY(conj) HIPPOGRAD_LIBRARY(sqrt)
+HIPPOGRAD_LIBRARY(exp) HIPPOGRAD_LIBRARY(log) HIPPOGRAD_LIBRARY(log10) HIPPOGRAD_LIBRARY(log2)
+HIPPOGRAD_LIBRARY(sin) HIPPOGRAD_LIBRARY(cos) HIPPOGRAD_LIBRARY(tan) HIPPOGRAD_LIBRARY(asin) HIPPOGRAD_LIBRARY(acos)
+HIPPOGRAD_LIBRARY(atan) HIPPOGRAD_LIBRARY(sinh) HIPPOGRAD_LIBRARY(cosh) HIPPOGRAD_LIBRARY(tanh) HIPPOGRAD_LIBRARY(asinh)
+HIPPOGRAD_LIBRARY(acosh) HIPPOGRAD_LIBRARY(atanh) HIPPOGRAD_LIBRARY(floor) HIPPOGRAD_LIBRARY(ceil) HIPPOGRAD_LIBRARY(trunc)
+HIPPOGRAD_LIBRARY(nearbyint) HIPPOGRAD_LIBRARY(lgamma) HIPPOGRAD_LIBRARY(signbit)
+HIPPOGRAD_LIBRARY2(pow) HIPPOGRAD_LIBRARY2(fmod) HIPPOGRAD_LIBRARY2(copysign) HIPPOGRAD_LIBRARY2(atan2)
+HIPPOGRAD_LIBRARY2(hypot) HIPPOGRAD_LIBRARY2(nextafter)
+#undef HIPPOGRAD_LIBRARY
+#undef HIPPOGRAD_LIBRARY2
+}  // namespace library
+using library::abs, library::arg, library::conj, library::sqrt, library::log10, library::log2, library::sin, library::cos, library::tan;
+using library::asin, library::acos, library::atan, library::sinh, library::cosh, library::asinh, library::acosh, library::atanh;
+using library::floor, library::ceil, library::trunc, library::nearbyint, library::lgamma, library::signbit;
+using library::pow, library::fmod, library::copysign, library::atan2, library::hypot, library::nextafter;
 
 template <class T> struct Format;
 template <> struct Format<float> {
@@ -203,22 +236,26 @@ template <class R> HIPPOGRAD_INLINE C<R> over(C<R> a, C<R> b) {   // b scaled to
   const R scale = std::fmax(std::abs(b.real()), std::abs(b.imag()));
   const R re = b.real() / scale, im = b.imag() / scale, d = (re * re + im * im) * scale;
   const C<R> y((a.real() * re + a.imag() * im) / d, (a.imag() * re - a.real() * im) / d);
+  #ifdef __CUDA_ARCH__
+  return scale == 0 || !(scale < kInf<R>) ? library::standard(library::native(a) / library::native(b)) : y;
+#else
   return scale == 0 || !(scale < kInf<R>) ? a / b : y;
+#endif
 }
-template <class R> HD C<R> exp(C<R> z) { return std::exp(z); }
-template <class R> HD C<R> exp2(C<R> z) { return std::exp(z * R(0.693147180559945309417232121458L)); }
+template <class R> HD C<R> exp(C<R> z) { return library::exp(z); }
+template <class R> HD C<R> exp2(C<R> z) { return library::exp(z * R(0.693147180559945309417232121458L)); }
 template <class R> HD C<R> expm1(C<R> z) {   // without cancellation near 0
   const R s = std::sin(z.imag() / 2);
   return {std::expm1(z.real()) * std::cos(z.imag()) - 2 * s * s, std::exp(z.real()) * std::sin(z.imag())};
 }
-template <class R> HD C<R> log(C<R> z) { return std::log(z); }
+template <class R> HD C<R> log(C<R> z) { return library::log(z); }
 template <class R> HD C<R> log1p(C<R> z) {
   const R x = z.real(), y = z.imag();
-  if (std::abs(x) > R(0.5) || std::abs(y) > R(0.5)) return std::log(R(1) + z);
+  if (std::abs(x) > R(0.5) || std::abs(y) > R(0.5)) return library::log(R(1) + z);
   return {std::log1p(x * (2 + x) + y * y) / 2, std::atan2(y, 1 + x)};
 }
-template <class R> HD C<R> tanh(C<R> z) { return std::tanh(z); }
-template <class R> HD C<R> sigmoid(C<R> z) { return R(1) / (R(1) + std::exp(-z)); }
+template <class R> HD C<R> tanh(C<R> z) { return library::tanh(z); }
+template <class R> HD C<R> sigmoid(C<R> z) { return over(C<R>(1), R(1) + library::exp(-z)); }
 
 // ---- special functions, term by term in double ----
 // zeta(s, a) = sum_k (a + k)^-s, s > 1, a > 0 (Hurwitz): nine terms, then Euler and Maclaurin's correction.
