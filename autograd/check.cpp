@@ -37,7 +37,19 @@ Tensors leaves(const Tensors& inputs, const std::vector<bool>& mask) {
 Tensors random_like(const Tensors& ys, Generator& g) {
   Tensors out;
   for (const Tensor& y : ys)
-    out.push_back(y.defined() && is_floating(y.dtype()) ? Tensor(rand_normal(y.shape(), 0, 1, y.dtype(), g)) : Tensor());
+    out.push_back(y.defined() && is_floating(y.dtype()) ? Tensor(rand_normal(y.shape(), 0, 1, y.dtype(), g).to(y.device())) : Tensor());
+  return out;
+}
+
+Tensors moved(const Tensors& xs, Device d) {
+  Tensors out;
+  for (const Tensor& x : xs) out.push_back(x.defined() ? Tensor(x.array().to(d)) : x);
+  return out;
+}
+Tensors widened(const Tensors& xs) {   // floating tensors in double precision
+  Tensors out;
+  for (const Tensor& x : xs)
+    out.push_back(!x.defined() || !is_floating(x.dtype()) ? x : Tensor(x.array().to(is_complex(x.dtype()) ? DType::c128 : DType::f64)));
   return out;
 }
 
@@ -115,10 +127,10 @@ std::string label(const OpEntry& op, const Sample& s, DType t) {
   return text;
 }
 
-Tensors draw(const Sample& s, DType t, uint64_t seed = 1) {
-  Generator g(seed);
+Tensors draw(const Sample& s, DType t, Device d = {}) {
+  Generator g(1);
   Tensors x;
-  for (const Input& i : s.inputs) x.push_back(i.kind == Input::Absent ? Tensor() : Tensor(i.make(t, g)));
+  for (const Input& i : s.inputs) x.push_back(i.kind == Input::Absent ? Tensor() : Tensor(i.make(t, g).to(d)));
   return x;
 }
 
@@ -155,7 +167,7 @@ Pass forward_backward(const OpEntry& op, const F& f, const Tensors& inputs, uint
 bool same_bits(const Array& a, const Array& b) {
   if (!a.defined() || !b.defined()) return a.defined() == b.defined();
   if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
-  const Array x = a.contiguous(), y = b.contiguous();
+  const Array x = a.to(Device{}).contiguous(), y = b.to(Device{}).contiguous();
   return std::memcmp(x.raw(), y.raw(), size_t(x.numel()) * itemsize(x.dtype())) == 0;
 }
 
@@ -176,8 +188,8 @@ std::string compare(const Pass& a, const Pass& b, double tol) {
 
 // ---- the checks ----
 
-std::string shape_rule(const OpEntry& op, const Sample& s, DType t) {
-  const Tensors x = draw(s, t);
+std::string shape_rule(const OpEntry& op, const Sample& s, DType t, Device d) {
+  const Tensors x = draw(s, t, d);
   NoGrad quiet;
   const Outs want = s.infer(x);
   const Tensors got = s.run(x);
@@ -229,16 +241,12 @@ std::string reference(const OpEntry& op, const Sample& s, DType t) {
   } else {   // other types: the same values widened, through the exact form
     const DType wide = is_complex(t) ? DType::c128 : DType::f64;
     if (t == wide || std::find(op.dtypes.begin(), op.dtypes.end(), wide) == op.dtypes.end()) return "";
-    Tensors w;
-    for (const Tensor& in : x)
-      w.push_back(!in.defined() || !is_floating(in.dtype()) ? in
-                  : Tensor(in.array().to(is_complex(in.dtype()) ? DType::c128 : DType::f64)));
+    const Tensors w = widened(x);
     Generator g(3);
     NoGrad quiet;
     // cotangents are drawn in the narrow type and widened, so that both backwards see the same numbers
     const Tensors ys = s.run(x);
-    Tensors cs = random_like(ys, g), wide_cs;
-    for (const Tensor& c : cs) wide_cs.push_back(c.defined() ? Tensor(c.array().to(is_complex(c.dtype()) ? DType::c128 : DType::f64)) : c);
+    const Tensors cs = random_like(ys, g), wide_cs = widened(cs);
     EnableGrad record;
     const Tensors narrow_g = analytic(s.run, x, cs, op.differentiable), wide_g = analytic(s.run, w, wide_cs, op.differentiable);
     Tensors wide_y;
@@ -253,6 +261,32 @@ std::string reference(const OpEntry& op, const Sample& s, DType t) {
     return why;
   }
   return compare(forward_backward(op, s.run, x), want, reference_tolerance(t));
+}
+
+// Outputs and gradients on a device against the CPU's in double precision (integer and boolean outputs: the CPU's own).
+std::string agrees_with_cpu(const OpEntry& op, const Sample& s, DType t, Device d) {
+  const Tensors here = draw(s, t), there = moved(here, d);
+  const bool exact = t == DType::f64 || t == DType::c128;
+  const DType wide_type = is_complex(t) ? DType::c128 : DType::f64;
+  const bool widens = !exact && is_floating(t) && std::find(op.dtypes.begin(), op.dtypes.end(), wide_type) != op.dtypes.end();
+  const Tensors judge = widens ? widened(here) : here;
+  NoGrad quiet;
+  const Tensors far = s.run(there), near = s.run(here), wide = s.run(judge);
+  if (far.size() != near.size()) return cat(far.size(), " outputs instead of ", near.size());
+  for (size_t k = 0; k < far.size(); ++k) {
+    if (far[k].defined() != near[k].defined()) return cat("output ", k, " is defined on one device only");
+    if (!far[k].defined()) continue;
+    if (!(far[k].device() == d)) return cat("an output of inputs on ", d, " is on ", far[k].device());
+    if (far[k].dtype() != near[k].dtype()) return cat("output ", k, " is ", far[k].dtype(), " instead of ", near[k].dtype());
+    const bool floating = is_floating(far[k].dtype());
+    const std::string why = compare({far[k]}, {floating ? wide[k] : near[k]}, floating ? reference_tolerance(t) : 0, cat("output ", k));
+    if (!why.empty()) return why;
+  }
+  Generator g(3);
+  const Tensors cs = random_like(near, g);
+  EnableGrad record;
+  return compare(analytic(s.run, there, moved(cs, d), op.differentiable),
+                 analytic(s.run, judge, widens ? widened(cs) : cs, op.differentiable), reference_tolerance(t), "gradient");
 }
 
 std::string devices(const OpEntry& op, const Sample& s, DType t) {
@@ -288,9 +322,10 @@ Tensor relaid(const Tensor& x, int variant) {
   return Tensor(window);
 }
 
-std::string layouts(const OpEntry& op, const Sample& s, DType t) {
-  const Tensors x = draw(s, t);
+std::string layouts(const OpEntry& op, const Sample& s, DType t, Device d) {
+  const Tensors x = draw(s, t, d);
   if (op.name.starts_with("as_strided")) return "";   // addresses storage by design
+  const double tol = reference_tolerance(t) * (is_half(t) ? 1 : 0.1);   // one rounding of a half is most of its tolerance
   const Pass want = forward_backward(op, s.run, x);
   for (int variant = 0; variant < 2; ++variant) {
     // leaves() would make the copies contiguous again: the change of layout happens inside the function
@@ -304,7 +339,7 @@ std::string layouts(const OpEntry& op, const Sample& s, DType t) {
       }
       return s.run(other);
     };
-    const std::string why = compare(forward_backward(op, f, x), want, reference_tolerance(t) * 0.1);
+    const std::string why = compare(forward_backward(op, f, x), want, tol);
     if (!why.empty()) return cat(variant ? "strided slice: " : "transposed: ", why);
   }
   // a cotangent that is not contiguous
@@ -320,15 +355,15 @@ std::string layouts(const OpEntry& op, const Sample& s, DType t) {
   if (roots.empty() || wanted.empty()) return "";
   Tensors got = grad(roots, wanted, dys, {false, false, true});
   for (size_t i = 0; i < got.size(); ++i) if (!got[i].defined()) got[i] = Tensor(zeros_like(wanted[i].array()));
-  return compare(got, expected, reference_tolerance(t) * 0.1, "strided cotangent: gradient");
+  return compare(got, expected, tol, "strided cotangent: gradient");
 }
 
-std::string canaries(const OpEntry& op, const Sample& s, DType t) {
+std::string canaries(const OpEntry& op, const Sample& s, DType t, Device d) {
   struct Poison { Poison() { set_poison(true); } ~Poison() { set_poison(false); } };
   const uint64_t before = allocator_damage();
   {
     Poison on;
-    const Tensors x = draw(s, t);
+    const Tensors x = draw(s, t, d);
     Tensors kept;
     for (const Tensor& i : x) kept.push_back(i.defined() ? Tensor(i.array().clone()) : i);
     const Tensors in = leaves(x, op.differentiable);
@@ -338,7 +373,7 @@ std::string canaries(const OpEntry& op, const Sample& s, DType t) {
     Tensors roots, dys;
     for (size_t k = 0; k < ys.size(); ++k)
       if (ys[k].defined() && ys[k].requires_grad() && cs[k].defined()) roots.push_back(ys[k]), dys.push_back(cs[k]);
-    const Tensors cs_before = [&] { Tensors c; for (const Tensor& d : dys) c.push_back(Tensor(d.array().clone())); return c; }();
+    const Tensors cs_before = [&] { Tensors c; for (const Tensor& dy : dys) c.push_back(Tensor(dy.array().clone())); return c; }();
     if (!roots.empty()) backward(roots, dys);
     for (size_t i = 0; i < in.size(); ++i)
       if (in[i].defined() && !same_bits(in[i].array(), kept[i].array())) return cat("input ", i, " was changed");
@@ -349,9 +384,9 @@ std::string canaries(const OpEntry& op, const Sample& s, DType t) {
   return "";
 }
 
-std::string deterministic(const OpEntry& op, const Sample& s, DType t) {
+std::string deterministic(const OpEntry& op, const Sample& s, DType t, Device d) {
   struct Threads { int n = num_threads(); ~Threads() { set_num_threads(n); } } restore;
-  const Tensors x = draw(s, t);
+  const Tensors x = draw(s, t, d);
   set_num_threads(1);
   const Pass first = forward_backward(op, s.run, x);
   for (int threads : {1, 2, 3}) {
@@ -365,12 +400,12 @@ std::string deterministic(const OpEntry& op, const Sample& s, DType t) {
   return "";
 }
 
-std::string bench(const OpEntry&, const Sample& s, DType t) {
+std::string bench(const OpEntry&, const Sample& s, DType t, Device d) {
   for (const auto& inputs : s.bench_inputs) {
     Sample big = s;
     big.inputs = inputs;
     NoGrad quiet;
-    if (s.run(draw(big, t)).empty()) return "no output";
+    if (s.run(draw(big, t, d)).empty()) return "no output";
   }
   return "";
 }
@@ -380,15 +415,44 @@ Tensor made_from(const Tensor& x) {   // another tensor over the same storage, d
   return as_strided(x, a.shape(), a.strides(), a.offset());
 }
 
+bool may_alias(const OpEntry& op, const Sample& s, const Tensors& x, size_t i, size_t j) {
+  if (!takes_gradient(x, op.differentiable, i) || !takes_gradient(x, op.differentiable, j)) return false;
+  const Input &a = s.inputs[i], &b = s.inputs[j];
+  return x[i].shape() == x[j].shape() && x[i].dtype() == x[j].dtype() && a.kind == b.kind && a.low == b.low && a.high == b.high;
+}
+
+// On a device: one tensor in two slots, and a tensor saved beside its own view, give the CPU's gradients.
+std::string aliases_agree(const OpEntry& op, const Sample& s, DType t, Device d) {
+  const Tensors x = draw(s, t);
+  for (size_t i = 0; i < x.size(); ++i)
+    for (size_t j = i + 1; j < x.size(); ++j) {
+      if (!may_alias(op, s, x, i, j)) continue;
+      const F f = [&](const Tensors& in) {
+        Tensors args = in;
+        args[j] = in[i];
+        return s.run(args);
+      };
+      Generator g(3);
+      Tensors ys;
+      {
+        NoGrad quiet;
+        ys = f(x);
+      }
+      const Tensors cs = random_like(ys, g);
+      const std::string why = compare(analytic(f, moved(x, d), moved(cs, d), op.differentiable), analytic(f, x, cs, op.differentiable),
+                                      reference_tolerance(t), cat("inputs ", i, " and ", j, " are one tensor: gradient"));
+      if (!why.empty()) return why;
+    }
+  return "";
+}
+
 // One tensor in every pair of slots whose inputs agree, and one input made from another.
 std::string aliases(const OpEntry& op, const Sample& s, DType t) {
   const Tensors x = draw(s, t);
   if (!s.smooth || entries(x) > 300) return "";
   for (size_t i = 0; i < x.size(); ++i)
     for (size_t j = i + 1; j < x.size(); ++j) {
-      if (!takes_gradient(x, op.differentiable, i) || !takes_gradient(x, op.differentiable, j)) continue;
-      const Input &a = s.inputs[i], &b = s.inputs[j];
-      if (!(x[i].shape() == x[j].shape()) || x[i].dtype() != x[j].dtype() || a.kind != b.kind || a.low != b.low || a.high != b.high) continue;
+      if (!may_alias(op, s, x, i, j)) continue;
       for (const bool derived : {false, true}) {
         const F f = [&](const Tensors& in) {
           Tensors args = in;
@@ -472,27 +536,29 @@ GradCheck gradcheck(const F& f, const Tensors& inputs, double tol, const std::ve
   return result;
 }
 
-GradCheck gradgradcheck(const F& f, const Tensors& inputs, double tol, const std::vector<bool>& mask, uint64_t seed) {
-  Generator g(seed);
+namespace {
+
+// The backward of f as a function of its inputs and of the cotangents of its floating outputs, which are drawn here.
+struct SecondPass { F f; Tensors arguments; std::vector<bool> differentiable; };
+SecondPass second_pass(const F& f, const Tensors& inputs, const std::vector<bool>& mask, Generator& g) {
   Tensors ys;
   {
     NoGrad quiet;
     ys = f(inputs);
   }
-  // backward of f as a function of (inputs, cotangents of the floating outputs)
-  Tensors arguments = inputs;
+  SecondPass second{{}, inputs, mask};
   std::vector<size_t> outputs;
+  const Tensors cs = random_like(ys, g);
   for (size_t k = 0; k < ys.size(); ++k)
-    if (ys[k].defined() && is_floating(ys[k].dtype())) {
+    if (cs[k].defined()) {
       outputs.push_back(k);
-      arguments.push_back(Tensor(rand_normal(ys[k].shape(), 0, 1, ys[k].dtype(), g)));
+      second.arguments.push_back(cs[k]);
     }
-  std::vector<bool> both = mask;
-  both.resize(inputs.size(), true);
-  both.resize(arguments.size(), true);
-  const F first = [&](const Tensors& args) {
+  second.differentiable.resize(inputs.size(), true);
+  second.differentiable.resize(second.arguments.size(), true);
+  second.f = [f, mask, outputs, n = inputs.size()](const Tensors& args) {
     EnableGrad record;
-    Tensors x(args.begin(), args.begin() + int64_t(inputs.size())), wanted;
+    Tensors x(args.begin(), args.begin() + int64_t(n)), wanted;
     for (size_t i = 0; i < x.size(); ++i) {
       if (!takes_gradient(x, mask, i)) continue;
       if (!x[i].requires_grad()) x[i] = Tensor(x[i].array()).set_requires_grad();
@@ -501,12 +567,35 @@ GradCheck gradgradcheck(const F& f, const Tensors& inputs, double tol, const std
     const Tensors out = f(x);
     Tensors roots, dys;
     for (size_t k = 0; k < outputs.size(); ++k)
-      if (out[outputs[k]].requires_grad()) roots.push_back(out[outputs[k]]), dys.push_back(args[inputs.size() + k]);
+      if (out[outputs[k]].requires_grad()) roots.push_back(out[outputs[k]]), dys.push_back(args[n + k]);
     Tensors gs = grad(roots, wanted, dys, {true, true, true});
     for (size_t i = 0; i < gs.size(); ++i) if (!gs[i].defined()) gs[i] = Tensor(zeros_like(wanted[i].array()));
     return gs;
   };
-  GradCheck c = gradcheck(first, arguments, tol, both, seed + 1);
+  return second;
+}
+
+std::string second_order_agrees(const OpEntry& op, const Sample& s, DType t, Device d) {
+  const Tensors x = draw(s, t);
+  if (!s.smooth || !any_gradient(op, x) || entries(x) > 400 || (!op.has_reference && !op.differentiable_backward)) return "";
+  Generator g(102);
+  const SecondPass here = second_pass(s.run, x, op.differentiable, g);
+  Tensors ys;
+  {
+    NoGrad quiet;
+    ys = here.f(here.arguments);
+  }
+  const Tensors cs = random_like(ys, g);
+  return compare(analytic(here.f, moved(here.arguments, d), moved(cs, d), here.differentiable),
+                 analytic(here.f, here.arguments, cs, here.differentiable), reference_tolerance(t) * 10, "second order: gradient");
+}
+
+}  // namespace
+
+GradCheck gradgradcheck(const F& f, const Tensors& inputs, double tol, const std::vector<bool>& mask, uint64_t seed) {
+  Generator g(seed);
+  const SecondPass second = second_pass(f, inputs, mask, g);
+  GradCheck c = gradcheck(second.f, second.arguments, tol, second.differentiable, seed + 1);
   if (!c.ok) c.message = "second order: " + c.message;
   return c;
 }
@@ -548,13 +637,14 @@ std::string not_vacuous(const OpEntry& op) {
   return "";
 }
 
-std::string errors(const OpEntry& op) {
+std::string errors(const OpEntry& op, Device d) {
   const ErrorSamples list = op.errors();
   for (const ErrorSample& e : list) {
     Sample s;
     s.inputs = e.inputs;
     try {
-      e.run(draw(s, DType::f32));
+      e.run(draw(s, DType::f32, d));
+      if (!d.is_cpu()) runtime(d.kind).synchronize(d);   // errors that depend on data are found at a synchronisation
     } catch (const Error& err) {
       const std::string said = err.what();
       if (said.find(e.text) == std::string::npos) return cat("expected an error with \"", e.text, "\", got \"", said, "\"");
@@ -569,9 +659,11 @@ std::string errors(const OpEntry& op) {
 
 }  // namespace
 
-std::string run_check(const OpEntry& op, Check check) {
+std::string run_check(const OpEntry& op, Check check, Device d) {
+  const bool cpu = d.is_cpu();
+  if (!cpu && (check == Check::Gradient || check == Check::NotVacuous || check == Check::Devices)) return "";
   if (check == Check::NotVacuous) return not_vacuous(op);
-  if (check == Check::Errors) return errors(op);
+  if (check == Check::Errors) return errors(op, d);
   const Samples samples = op.samples();
   if (samples.empty()) return "the op has no samples";
   for (const Sample& s : samples) {
@@ -580,22 +672,22 @@ std::string run_check(const OpEntry& op, Check check) {
       std::string why;
       try {
         switch (check) {
-          case Check::ShapeRule: why = shape_rule(op, s, t); break;
+          case Check::ShapeRule: why = shape_rule(op, s, t, d); break;
           case Check::Gradient: if (exact) why = gradient(op, s, t); break;
-          case Check::SecondOrder: if (exact) why = second_order(op, s, t); break;
-          case Check::Reference: why = reference(op, s, t); break;
+          case Check::SecondOrder: if (exact) why = cpu ? second_order(op, s, t) : second_order_agrees(op, s, t, d); break;
+          case Check::Reference: why = cpu ? reference(op, s, t) : agrees_with_cpu(op, s, t, d); break;
           case Check::Devices: why = devices(op, s, t); break;
-          case Check::Layouts: if (exact || t == DType::f32) why = layouts(op, s, t); break;
-          case Check::Canaries: why = canaries(op, s, t); break;
-          case Check::Deterministic: why = deterministic(op, s, t); break;
-          case Check::Bench: if (t == DType::f32 || op.dtypes.size() == 1) why = bench(op, s, t); break;
-          case Check::Aliases: if (exact) why = aliases(op, s, t); break;
+          case Check::Layouts: if (exact || t == DType::f32 || !cpu) why = layouts(op, s, t, d); break;
+          case Check::Canaries: why = canaries(op, s, t, d); break;
+          case Check::Deterministic: why = deterministic(op, s, t, d); break;
+          case Check::Bench: if (t == DType::f32 || op.dtypes.size() == 1) why = bench(op, s, t, d); break;
+          case Check::Aliases: if (exact) why = cpu ? aliases(op, s, t) : aliases_agree(op, s, t, d); break;
           default: break;
         }
       } catch (const std::exception& e) {
         why = cat("threw: ", e.what());
       }
-      if (!why.empty()) return label(op, s, t) + ": " + why;
+      if (!why.empty()) return label(op, s, t) + (cpu ? "" : " on " + d.str()) + ": " + why;
     }
   }
   return "";

@@ -36,7 +36,9 @@ inline constexpr Check kChecks[] = {Check::ShapeRule, Check::Gradient, Check::No
                                     Check::Layouts, Check::Errors, Check::Canaries, Check::Deterministic, Check::Bench, Check::Aliases};
 const char* name(Check c);
 
-// "" if the op passes; else what failed, with the sample, the entry and both values.
-std::string run_check(const OpEntry& op, Check check);
+// "" if the op passes; else what failed, with the sample, the entry and both values. On another device the inputs live there:
+// Reference compares outputs and gradients with the CPU in double precision, SecondOrder and Aliases with the CPU; Gradient,
+// NotVacuous and Devices hold once for all devices and are not repeated.
+std::string run_check(const OpEntry& op, Check check, Device device = {});
 
 }  // namespace hippograd
