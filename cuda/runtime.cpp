@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/allocator.h"
+#include "cuda/errors.h"
 
 namespace hippograd {
 namespace cuda {
@@ -92,21 +93,26 @@ Workspace::~Workspace() {
 
 namespace {
 
-// Copies wait for the stream, so the host sees finished data; the host may free or change its side at once.
+// Copies wait for the stream, so the host sees finished data; the host may free or change its side at once. What kernels
+// reported until then is thrown here (cuda/errors.h).
 void copy(void* dst, Device to, const void* src, Device from, size_t bytes) {
   if (bytes == 0) return;
   use_device(to.is_cpu() ? from.index : to.index);
   check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream()), "copy");
   if (to.is_cpu() || from.is_cpu()) check(cudaStreamSynchronize(stream()), "copy");
+  if (to.is_cpu()) raise_faults(from.index);
 }
 void synchronize(Device d) {
   use_device(d.index);
   check(cudaDeviceSynchronize(), "synchronize");
+  raise_faults(d.index);
 }
 void enter(Device d) { use_device(d.index); }
 void leave(Device, const char* kernel) {
   check(cudaPeekAtLastError(), kernel);
-  if (synchronous()) check(cudaStreamSynchronize(stream()), kernel);
+  if (!synchronous()) return;
+  check(cudaStreamSynchronize(stream()), kernel);
+  raise_faults(current_device());
 }
 
 const bool g_filled = [] {
