@@ -29,13 +29,13 @@ namespace hippograd::math {
 namespace library {
 #ifdef __CUDA_ARCH__
 template <class T> HIPPOGRAD_INLINE T native(T x) { return x; }
-template <class R> HIPPOGRAD_INLINE cuda::std::complex<R> native(std::complex<R> z) { return {z.real(), z.imag()}; }
+template <class R> HIPPOGRAD_INLINE ::cuda::std::complex<R> native(std::complex<R> z) { return {z.real(), z.imag()}; }
 template <class T> HIPPOGRAD_INLINE T standard(T x) { return x; }
-template <class R> HIPPOGRAD_INLINE std::complex<R> standard(cuda::std::complex<R> z) { return {z.real(), z.imag()}; }
+template <class R> HIPPOGRAD_INLINE std::complex<R> standard(::cuda::std::complex<R> z) { return {z.real(), z.imag()}; }
 #define HIPPOGRAD_LIBRARY(NAME) \
-  template <class T> HD inline auto NAME(T x) { using cuda::std::NAME; return standard(NAME(native(x))); }
+  template <class T> HD inline auto NAME(T x) { using ::cuda::std::NAME; return standard(NAME(native(x))); }
 #define HIPPOGRAD_LIBRARY2(NAME) \
-  template <class T> HD inline T NAME(T x, T y) { using cuda::std::NAME; return standard(NAME(native(x), native(y))); }
+  template <class T> HD inline T NAME(T x, T y) { using ::cuda::std::NAME; return standard(NAME(native(x), native(y))); }
 #else
 #define HIPPOGRAD_LIBRARY(NAME) template <class T> HIPPOGRAD_INLINE auto NAME(T x) { return std::NAME(x); }
 #define HIPPOGRAD_LIBRARY2(NAME) template <class T> HIPPOGRAD_INLINE T NAME(T x, T y) { return std::NAME(x, y); }
