@@ -2,6 +2,7 @@
 // which gemm.h then computes.
 #include "tensor/kernels/matmul.h"
 
+#include <atomic>
 #include <vector>
 
 #include "tensor/cpu/gemm.h"
@@ -11,6 +12,12 @@ namespace hippograd {
 namespace kernels {
 constinit decltype(matmul) matmul{"matmul"};
 }  // namespace kernels
+
+namespace {
+std::atomic<bool> g_tf32{false};
+}
+bool tf32_allowed() { return g_tf32.load(std::memory_order_relaxed); }
+void allow_tf32(bool allowed) { g_tf32.store(allowed, std::memory_order_relaxed); }
 
 namespace {
 

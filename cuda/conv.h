@@ -1,0 +1,26 @@
+#pragma once
+// What the two ways of computing a convolution share (cuda/conv.cu, cuda/conv_direct.cu).
+#include "tensor/kernels/conv.h"
+
+namespace hippograd::cuda {
+
+// Sizes of  y (N, O, OH, OW) = conv(x (N, C, H, W), w (O, C / groups, KH, KW)).
+struct ConvSizes {
+  int64_t images, channels, height, width, outputs, taps_h, taps_w, out_h, out_w, groups;
+  int64_t stride[2], padding[2], dilation[2];
+  ConvSizes(const ConvGeometry& g, const Shape& x, const Shape& w, const Shape& y)
+      : images(x[0]), channels(x[1]), height(x[2]), width(x[3]), outputs(w[0]), taps_h(w[2]), taps_w(w[3]), out_h(y[2]), out_w(y[3]),
+        groups(g.groups), stride{g.stride[0], g.stride[1]}, padding{g.padding[0], g.padding[1]}, dilation{g.dilation[0], g.dilation[1]} {}
+  __host__ __device__ int64_t group_in() const { return channels / groups; }
+  __host__ __device__ int64_t group_out() const { return outputs / groups; }
+  __host__ __device__ int64_t taps() const { return taps_h * taps_w; }
+  __host__ __device__ int64_t pixels() const { return height * width; }
+  __host__ __device__ int64_t out_pixels() const { return out_h * out_w; }
+};
+
+// By the definition: for depthwise convolutions and many small groups, where products of matrices would be thin.
+void conv2d_direct(const ConvSizes& s, CArray x, CArray w, CArray b, MArray y);
+void conv2d_input_direct(const ConvSizes& s, CArray dy, CArray w, MArray dx);
+void conv2d_weight_direct(const ConvSizes& s, CArray x, CArray dy, MArray dw);
+
+}  // namespace hippograd::cuda
