@@ -1,0 +1,73 @@
+#pragma once
+// What the attention kernels share: slices of strided arrays, scores and masks, the dropout draw. Equations in
+// tensor/kernels/attention.h.
+#include "tensor/kernels/math.h"
+#include "cuda/launch.cuh"
+#include "tensor/kernels/attention.h"
+
+namespace hippograd::cuda {
+
+// (..., H, rows, columns) with any strides, f32 or f64, or bf16 (`half`). Null: not given.
+template <class T> struct Slices {
+  static constexpr int kMaxLead = Shape::kMaxRank - 3;
+  const void* data = nullptr;
+  bool half = false;
+  int lead = 0;
+  int64_t size[kMaxLead], stride[kMaxLead];   // of the dimensions before the heads
+  int64_t head = 0, row = 0, column = 0;
+
+  Slices() = default;
+  explicit Slices(const Array& x) {
+    if (!x.defined()) return;
+    data = x.raw(), half = x.dtype() == DType::bf16;
+    lead = x.dim() - 3;
+    for (int d = 0; d < lead; ++d) size[d] = x.shape()[d], stride[d] = x.strides()[d];
+    head = x.strides()[lead], row = x.strides()[lead + 1], column = x.strides()[lead + 2];
+  }
+  // Offset of slice (batch, h); `batch` counts the leading dimensions in row-major order.
+  HIPPOGRAD_DEVICE int64_t slice(int64_t batch, int64_t h) const {
+    int64_t at = h * head;
+    for (int d = lead - 1; d >= 0; --d) {
+      at += batch % size[d] * stride[d];
+      batch /= size[d];
+    }
+    return at;
+  }
+  HIPPOGRAD_DEVICE T at(int64_t i) const {
+    if constexpr (std::is_same_v<T, float>)
+      if (half) return load(static_cast<const bfloat16*>(data)[i]);
+    return static_cast<const T*>(data)[i];
+  }
+};
+
+struct AttentionSizes {
+  int64_t batch = 1, heads, groups, shared, queries, keys, width, value_width;
+  AttentionSizes(const Array& q, const Array& k, const Array& v) {
+    const int r = q.dim();
+    for (int d = 0; d < r - 3; ++d) batch *= q.shape()[d];
+    heads = q.shape()[r - 3], queries = q.shape()[r - 2], width = q.shape()[r - 1];
+    groups = k.shape()[r - 3], keys = k.shape()[r - 2], value_width = v.shape()[r - 1];
+    shared = groups ? heads / groups : 0;
+  }
+};
+
+// Word i % 4 of Philox4x32-10's block offset + i / 4 as a uniform number in [0, 1): tensor/random.h.
+HIPPOGRAD_DEVICE float uniform_draw(const int64_t* state, uint64_t i) {
+  const uint64_t seed = uint64_t(state[0]), counter = uint64_t(state[1]) + i / 4;
+  uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32), c0 = uint32_t(counter), c1 = uint32_t(counter >> 32), c2 = 0, c3 = 0;
+#pragma unroll
+  for (int round = 0; round < 10; ++round) {
+    const uint32_t high0 = __umulhi(0xD2511F53u, c0), low0 = 0xD2511F53u * c0, high1 = __umulhi(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
+    c0 = high1 ^ c1 ^ key0, c1 = low1, c2 = high0 ^ c3 ^ key1, c3 = low0;
+    key0 += 0x9E3779B9u, key1 += 0xBB67AE85u;
+  }
+  const uint32_t word = i % 4 == 0 ? c0 : i % 4 == 1 ? c1 : i % 4 == 2 ? c2 : c3;
+  return float(word >> 8) * 0x1p-24f;
+}
+
+// bf16 on tensor cores (attention_mma.cu); they say whether they took the call.
+bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse);
+bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, CArray out, CArray lse, CArray dout,
+                             MArray dq, MArray dk, MArray dv, MArray dmask);
+
+}  // namespace hippograd::cuda
