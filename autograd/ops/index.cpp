@@ -2,7 +2,7 @@
 //   index_select  <->  index_select_adjoint (adds rows into zeros)
 //   gather        <->  gather_adjoint       (adds elements into zeros)
 //   index_add, index_copy, scatter, scatter_add: the gradient of src is read at the positions it was written to.
-// Indices are checked before anything is written. Sums run in the order of the index: same bits for any thread count.
+// The kernels check the indices (tensor/kernels/index.h). Sums run in the order of the index: same bits for any thread count.
 #include "autograd/broadcast.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -22,7 +22,6 @@ Shape row_shape(const Shape& shape, int dim) {
 }
 Array as_rows(const Array& x, int dim) { return x.contiguous().view(row_shape(x.shape(), dim)); }
 
-int64_t size_at(const Shape& shape, int dim) { return shape.empty() ? 1 : shape[dim]; }
 Shape with_size(Shape shape, int dim, int64_t n) {
   if (!shape.empty()) shape[dim] = n;
   return shape;
@@ -33,16 +32,8 @@ void check_index_dtype(const char* op, const Array& index) {
     fail<DtypeError>(op, ": Expected dtype int32 or int64 for index, got ", index.dtype());
 }
 
-// index as contiguous i64, every element within [0, n).
-Array checked_index(const char* op, const Array& index, int64_t n, int dim) {
-  const Array i = index.to(DType::i64).contiguous();
-  Array report = empty({2}, DType::i64, i.device());
-  kernels::check_index(i, 0, n, report);
-  const std::vector<int64_t> bad = to_vector<int64_t>(report);
-  if (bad[0] > 0)
-    fail<IndexError>(op, ": index out of range in self: index ", bad[1], " is out of bounds for dimension ", dim, " with size ", n);
-  return i;
-}
+// The kernels read contiguous i64.
+Array plain_index(const Array& index) { return index.to(DType::i64).contiguous(); }
 
 // The rules of index_select, index_add and index_copy: index (K,) or 0-dim.
 void check_vector(const char* op, const Array& index) {
@@ -67,9 +58,9 @@ struct IndexSelect {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, x[0].dim(), name);
-    const Array index = checked_index(name, x[1], size_at(x[0].shape(), d), d);
+    const Array index = plain_index(x[1]);
     Array y = empty(infer(x)[0].shape, x[0].dtype(), x[0].device()), rows = y.view(row_shape(y.shape(), d));
-    kernels::take_rows(as_rows(x[0], d), index, rows);
+    kernels::take_rows(as_rows(x[0], d), index, {name, d}, rows);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const;
@@ -105,9 +96,9 @@ struct IndexSelectAdjoint {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, shape.size(), name);
-    const Array index = checked_index(name, x[1], size_at(shape, d), d);
+    const Array index = plain_index(x[1]);
     Array y = zeros(shape, x[0].dtype(), x[0].device()), rows = y.view(row_shape(shape, d));
-    kernels::add_rows(as_rows(x[0], d), index, skip, rows);
+    kernels::add_rows(as_rows(x[0], d), index, {name, d}, skip, rows);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const {
@@ -149,9 +140,9 @@ struct Embedding {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(0);
     const int64_t count = x[0].numel(), width = x[1].size(1);
-    const Array index = checked_index(name, x[0], x[1].size(0), 0).view({count});
+    const Array index = plain_index(x[0]).view({count});
     Array y = empty(infer(x)[0].shape, x[1].dtype(), x[1].device()), rows = y.view({1, count, width});
-    kernels::take_rows(as_rows(x[1], 0), index, rows);
+    kernels::take_rows(as_rows(x[1], 0), index, {name, 0}, rows);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const {
@@ -192,9 +183,9 @@ struct IndexAdd {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, x[0].dim(), name);
-    const Array index = checked_index(name, x[1], size_at(x[0].shape(), d), d);
+    const Array index = plain_index(x[1]);
     Array y = x[0].clone(), rows = y.view(row_shape(y.shape(), d));
-    kernels::add_rows(as_rows(x[2], d), index, -1, rows);
+    kernels::add_rows(as_rows(x[2], d), index, {name, d}, -1, rows);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const {
@@ -224,9 +215,9 @@ struct IndexCopy {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, x[0].dim(), name);
-    const Array index = checked_index(name, x[1], size_at(x[0].shape(), d), d);
+    const Array index = plain_index(x[1]);
     Array y = x[0].clone(), rows = y.view(row_shape(y.shape(), d));
-    kernels::put_rows(as_rows(x[2], d), index, rows);
+    kernels::put_rows(as_rows(x[2], d), index, {name, d}, rows);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const {
@@ -273,9 +264,9 @@ struct Gather {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, x[0].dim(), name);
-    const Array index = checked_index(name, x[1], size_at(x[0].shape(), d), d);
+    const Array index = plain_index(x[1]);
     Array y = empty(x[1].shape(), x[0].dtype(), x[0].device());
-    kernels::gather(x[0], d, index, y);
+    kernels::gather(x[0], d, index, name, y);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const;
@@ -311,9 +302,9 @@ struct GatherAdjoint {
   Array forward(Saved& s, ArrayIn x) const {
     s.input(1);
     const int d = normalize_dim(dim, shape.size(), name);
-    const Array index = checked_index(name, x[1], size_at(shape, d), d);
+    const Array index = plain_index(x[1]);
     Array y = zeros(shape, x[0].dtype(), x[0].device());
-    kernels::scatter(kernels::Scatter::Add, x[0], d, index, y);
+    kernels::scatter(kernels::Scatter::Add, x[0], d, index, name, y);
     return y;
   }
   Tensors backward(Saved& s, Tensor dy) const { return {gather(dy, dim, s.x(1)), {}}; }
@@ -341,9 +332,9 @@ Array below(Array src, const Shape& index) {   // the part of src that index cov
 }
 Array scattered(kernels::Scatter op, const char* name, int64_t dim, ArrayIn x) {
   const int d = normalize_dim(dim, x[0].dim(), name);
-  const Array index = checked_index(name, x[1], size_at(x[0].shape(), d), d);
+  const Array index = plain_index(x[1]);
   Array y = x[0].clone();
-  kernels::scatter(op, below(x[2], x[1].shape()), d, index, y);
+  kernels::scatter(op, below(x[2], x[1].shape()), d, index, name, y);
   return y;
 }
 // The gradient of src: read where it was written; zero beyond index.

@@ -9,7 +9,6 @@ namespace hippograd {
 namespace kernels {
 constinit decltype(flip) flip{"flip", kNativeHalf};
 constinit decltype(tri) tri{"tri", kNativeHalf};
-constinit decltype(check_index) check_index{"check_index"};
 constinit decltype(add_index) add_index{"add_index"};
 constinit decltype(count_true) count_true{"count_true"};
 constinit decltype(nonzero) nonzero{"nonzero"};
@@ -20,9 +19,17 @@ constinit decltype(gather) gather{"gather", kNativeHalf};
 constinit decltype(scatter) scatter{"scatter"};
 constinit decltype(search_sorted) search_sorted{"search_sorted"};
 constinit decltype(histogram) histogram{"histogram"};
+
+void bad_index(IndexSite site, int64_t value, int64_t size, std::string_view note) {
+  std::string who;
+  if (site.op) who = cat(site.op, ": index out of range in self: ");
+  fail<IndexError>(who, "index ", value, " is out of bounds for dimension ", site.dim, " with size ", size, note);
+}
 }  // namespace kernels
 
 namespace {
+
+using kernels::IndexSite;
 
 // Calls f with an unsigned integer type of the element's size: for kernels that only move elements.
 struct Bytes16 { uint64_t lo, hi; };
@@ -64,23 +71,21 @@ void tri_cpu(CArray x, int64_t diagonal, bool upper, MArray y) {
 
 // ---- indices ----
 
-void check_index_cpu(CArray index, int64_t low, int64_t n, MArray report) {
+// Throws unless every element of index lies in [low, n).
+void require_within(IndexSite site, CArray index, int64_t low, int64_t n) {
   const cpu::StridedLoop<1> loop({&index});
   const int64_t step = loop.row_strides()[0];
   const int64_t* p = index.data<int64_t>();
-  int64_t bad = 0, first = 0;
   loop.for_rows_serial([&](const auto& at, int64_t length) {
     for (int64_t i = 0; i < length; ++i) {
       const int64_t k = p[at[0] + i * step];
-      if (k >= low && k < n) continue;
-      if (bad++ == 0) first = k;
+      if (k < low || k >= n) kernels::bad_index(site, k, n);
     }
   });
-  report.data<int64_t>()[0] = bad;
-  report.data<int64_t>()[1] = first;
 }
 
-void add_index_cpu(CArray index, int64_t n, int64_t stride, MArray y) {
+void add_index_cpu(CArray index, IndexSite site, int64_t n, int64_t stride, MArray y) {
+  require_within(site, index, -n, n);
   const cpu::StridedLoop<2> loop({&y, &index});
   const auto [ys, xs] = loop.row_strides();
   const int64_t* from = index.data<int64_t>();
@@ -124,8 +129,9 @@ void nonzero_cpu(CArray x, MArray y) {
 struct Rows { int64_t outer, rows, inner; };
 Rows rows_of(const Array& x) { return {x.shape()[0], x.shape()[1], x.shape()[2]}; }
 
-void take_rows_cpu(CArray x, CArray index, MArray y) {
+void take_rows_cpu(CArray x, CArray index, IndexSite site, MArray y) {
   const auto [outer, n, inner] = rows_of(x);
+  require_within(site, index, 0, n);
   const int64_t count = index.numel(), block = std::clamp<int64_t>(1024 / std::max<int64_t>(inner, 1), 1, 256);
   const int64_t blocks = (count + block - 1) / block;
   const int64_t* at = index.data<int64_t>();
@@ -144,8 +150,9 @@ void take_rows_cpu(CArray x, CArray index, MArray y) {
   });
 }
 
-void put_rows_cpu(CArray src, CArray index, MArray y) {
+void put_rows_cpu(CArray src, CArray index, IndexSite site, MArray y) {
   const auto [outer, n, inner] = rows_of(y);
+  require_within(site, index, 0, n);
   const int64_t count = index.numel();
   const int64_t* at = index.data<int64_t>();
   const size_t bytes = size_t(inner * itemsize(y.dtype()));
@@ -170,8 +177,9 @@ struct ByDestination {
   }
 };
 
-void add_rows_cpu(CArray src, CArray index, int64_t skip, MArray y) {
+void add_rows_cpu(CArray src, CArray index, IndexSite site, int64_t skip, MArray y) {
   const auto [outer, n, inner] = rows_of(y);
+  require_within(site, index, 0, n);
   const int64_t count = index.numel();
   const int64_t* at = index.data<int64_t>();
   visit(NumericTypes{}, y.dtype(), "index_add", [&, outer = outer, n = n, inner = inner]<class T>() {
@@ -214,8 +222,10 @@ Array without_dim(const Array& a, const Shape& shape, int dim) {
 // A scalar is a vector of one element here.
 Array at_least_1d(const Array& a) { return a.dim() == 0 ? a.unsqueeze(0) : a; }
 
-void gather_cpu(CArray x_, int dim, CArray index_, MArray y_) {
-  const Array x = at_least_1d(x_), index = at_least_1d(index_), y = at_least_1d(y_), lines = without_dim(x, index.shape(), dim);
+void gather_cpu(CArray x_, int dim, CArray index_, const char* op, MArray y_) {
+  const Array x = at_least_1d(x_), index = at_least_1d(index_), y = at_least_1d(y_);
+  require_within({op, dim}, index, 0, x.shape()[dim]);
+  const Array lines = without_dim(x, index.shape(), dim);
   const cpu::StridedLoop<3> loop({&y, &index, &lines});
   const auto [ys, is, xs] = loop.row_strides();
   const int64_t step = x.strides()[dim];
@@ -263,19 +273,20 @@ template <kernels::Scatter kOp, class T> void scatter_lines(CArray src, int dim,
   });
 }
 
-void scatter_cpu(kernels::Scatter op, CArray src_, int dim, CArray index_, MArray y_) {
+void scatter_cpu(kernels::Scatter how, CArray src_, int dim, CArray index_, const char* op, MArray y_) {
   const Array src = at_least_1d(src_), index = at_least_1d(index_);
   Array y = at_least_1d(y_);
+  require_within({op, dim}, index, 0, y.shape()[dim]);
   using enum kernels::Scatter;
   visit(NumericTypes{}, y.dtype(), "scatter", [&]<class T>() {
-    switch (op) {
+    switch (how) {
       case Set: return scatter_lines<Set, T>(src, dim, index, y);
       case Add: return scatter_lines<Add, T>(src, dim, index, y);
       case Mul: return scatter_lines<Mul, T>(src, dim, index, y);
       default: break;
     }
     if constexpr (std::is_arithmetic_v<T>) {
-      if (op == Max) return scatter_lines<Max, T>(src, dim, index, y);
+      if (how == Max) return scatter_lines<Max, T>(src, dim, index, y);
       return scatter_lines<Min, T>(src, dim, index, y);
     } else {
       unsupported_dtype("scatter_reduce amax, amin", y.dtype());
@@ -316,17 +327,16 @@ void histogram_cpu(CArray x, double low, double high, MArray y) {
 
 const Bind b0(kernels::flip, DeviceKind::CPU, flip_cpu);
 const Bind b1(kernels::tri, DeviceKind::CPU, tri_cpu);
-const Bind b2(kernels::check_index, DeviceKind::CPU, check_index_cpu);
-const Bind b3(kernels::add_index, DeviceKind::CPU, add_index_cpu);
-const Bind b4(kernels::count_true, DeviceKind::CPU, count_true_cpu);
-const Bind b5(kernels::nonzero, DeviceKind::CPU, nonzero_cpu);
-const Bind b6(kernels::take_rows, DeviceKind::CPU, take_rows_cpu);
-const Bind b7(kernels::put_rows, DeviceKind::CPU, put_rows_cpu);
-const Bind b8(kernels::add_rows, DeviceKind::CPU, add_rows_cpu);
-const Bind b9(kernels::gather, DeviceKind::CPU, gather_cpu);
-const Bind b10(kernels::scatter, DeviceKind::CPU, scatter_cpu);
-const Bind b11(kernels::search_sorted, DeviceKind::CPU, search_sorted_cpu);
-const Bind b12(kernels::histogram, DeviceKind::CPU, histogram_cpu);
+const Bind b2(kernels::add_index, DeviceKind::CPU, add_index_cpu);
+const Bind b3(kernels::count_true, DeviceKind::CPU, count_true_cpu);
+const Bind b4(kernels::nonzero, DeviceKind::CPU, nonzero_cpu);
+const Bind b5(kernels::take_rows, DeviceKind::CPU, take_rows_cpu);
+const Bind b6(kernels::put_rows, DeviceKind::CPU, put_rows_cpu);
+const Bind b7(kernels::add_rows, DeviceKind::CPU, add_rows_cpu);
+const Bind b8(kernels::gather, DeviceKind::CPU, gather_cpu);
+const Bind b9(kernels::scatter, DeviceKind::CPU, scatter_cpu);
+const Bind b10(kernels::search_sorted, DeviceKind::CPU, search_sorted_cpu);
+const Bind b11(kernels::histogram, DeviceKind::CPU, histogram_cpu);
 
 }  // namespace
 }  // namespace hippograd

@@ -11,6 +11,10 @@ constinit decltype(cross_entropy_fwd) cross_entropy_fwd{"cross_entropy_fwd"};
 constinit decltype(cross_entropy_bwd) cross_entropy_bwd{"cross_entropy_bwd"};
 constinit decltype(nll_loss_fwd) nll_loss_fwd{"nll_loss_fwd"};
 constinit decltype(nll_loss_bwd) nll_loss_bwd{"nll_loss_bwd"};
+
+void bad_target(const char* op, int64_t value, int64_t row, int64_t classes, std::string_view note) {
+  fail<IndexError>(op, ": Target ", value, " is out of bounds. (position ", row, " of target; there are ", classes, " classes)", note);
+}
 }  // namespace kernels
 
 namespace {
@@ -21,7 +25,7 @@ using kernels::Reduction;
 void check_targets(const char* op, const int64_t* t, int64_t rows, int64_t classes, int64_t ignore_index) {
   for (int64_t r = 0; r < rows; ++r)
     if (t[r] != ignore_index && (t[r] < 0 || t[r] >= classes))
-      fail<IndexError>(op, ": Target ", t[r], " is out of bounds. (position ", r, " of target; there are ", classes, " classes)");
+      kernels::bad_target(op, t[r], r, classes);
 }
 
 // The rows' losses (f64) and the weights of their targets, brought to the form that `reduction` asks for.

@@ -1,12 +1,16 @@
 #pragma once
 // Losses over classes. Logits and log-probabilities contiguous (R, C), f32 or f64; target (R), i64; weight (C) or undefined.
-// Rows whose target is `ignore_index` count nothing. Every other target must lie in [0, C): IndexError before anything is
-// written. `weight[t]` is taken as 1 where weight is undefined.
+// Rows whose target is `ignore_index` count nothing. Every other target must lie in [0, C): on the CPU IndexError before
+// anything is written; a device that does not make the host wait treats the row as ignored and reports the target at the next
+// synchronisation. `weight[t]` is taken as 1 where weight is undefined.
+#include <string_view>
+
 #include "tensor/kernel.h"
 
 namespace hippograd::kernels {
 
 enum class Reduction : int { None, Mean, Sum };
+[[noreturn]] void bad_target(const char* op, int64_t value, int64_t row, int64_t classes, std::string_view note = {});   // throws IndexError
 
 // m = max_k x_k,  s = sum_k exp(x_k - m),  l_c = log s - (x_c - m), all terms of one size for any common offset of the row:
 //   loss_r = (1 - smoothing) weight[t] l_t + smoothing / C sum_c weight[c] l_c
