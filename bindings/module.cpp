@@ -29,5 +29,6 @@ PYBIND11_MODULE(_C, m) {
   bind_ssm(m);
   bind_train(m);
   bind_vlm(m);
+  bind_accelerator(m);
   finish_functions(m);
 }

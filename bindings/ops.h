@@ -13,6 +13,7 @@ void bind_nn();
 void bind_fft_pool();
 void bind_linalg();
 void bind_files();
+void bind_optimizer_steps();
 void bind_scans();
 
 inline void bind_ops() {
@@ -26,6 +27,7 @@ inline void bind_ops() {
   bind_fft_pool();
   bind_linalg();
   bind_files();
+  bind_optimizer_steps();
   bind_scans();
 }
 

@@ -245,7 +245,8 @@ void bind_autograd(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_ssm(py::module_& m);                              // _ssm: Mamba
 void bind_train(py::module_& m);                            // _train: optimizers that do whole steps
-void bind_vlm(py::module_& m);                              // _vlm: models and easy-VQA
+void bind_vlm(py::module_& m);
+void bind_accelerator(py::module_& m);                              // _vlm: models and easy-VQA
 void finish_functions(py::module_& m);                      // puts the definitions into the module and onto Tensor
 
 }  // namespace hippograd::python

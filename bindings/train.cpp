@@ -29,6 +29,9 @@ void bind_train(py::module_& m) {
       .def("step", [](Optimizer& o, double lr, double max_norm) { o.step(lr, max_norm); }, py::arg("lr"),
            py::arg("max_norm") = std::numeric_limits<double>::infinity(), py::call_guard<py::gil_scoped_release>(),
            "One update with this learning rate; gradients are clipped to a global norm of max_norm first.")
+      .def("step", py::overload_cast<double>(&Optimizer::step), py::kw_only(), py::arg("max_norm") = std::numeric_limits<double>::infinity(),
+           py::call_guard<py::gil_scoped_release>(), "The same with the rate that `lr` was set to; a captured step reads it at each replay.")
+      .def_property("lr", &Optimizer::lr, &Optimizer::set_lr, "Learning rate of the next step().")
       .def("zero_grad", &Optimizer::zero_grad)
       .def_property_readonly("norm", &Optimizer::norm, "Norm of the last step's gradients before clipping.")
       .def_property_readonly("steps", &Optimizer::steps)

@@ -13,7 +13,17 @@
 #include "cuda/runtime.h"
 
 namespace hippograd::cuda {
+
+class Arena {
+ public:
+  std::multimap<size_t, void*> free;
+  size_t live = 0;               // blocks of it that tensors hold
+  bool released = false;
+};
+
 namespace {
+
+thread_local Arena* t_arena = nullptr;
 
 enum class Mode { Cache, Plain, Poison };
 Mode mode() {
@@ -35,7 +45,14 @@ size_t block_bytes(size_t bytes) {
   return (bytes + quarter - 1) / quarter * quarter;
 }
 
-struct Block { size_t bytes; cudaStream_t stream; };
+struct Block { size_t bytes; cudaStream_t stream; Arena* arena; };
+
+// cudaMalloc is harmless while this thread captures, but must be declared so.
+struct Relaxed {
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  Relaxed() { (void)cudaThreadExchangeStreamCaptureMode(&mode); }
+  ~Relaxed() { (void)cudaThreadExchangeStreamCaptureMode(&mode); }
+};
 
 class Pool {   // of one device
  public:
@@ -43,9 +60,10 @@ class Pool {   // of one device
     const std::lock_guard lock(mutex_);
     const size_t size = mode() == Mode::Plain ? std::max<size_t>(bytes, 1) : block_bytes(bytes);
     const cudaStream_t s = stream();
-    void* p = mode() == Mode::Cache || mode() == Mode::Poison ? from_cache(size, s) : nullptr;
+    void* p = mode() == Mode::Plain ? nullptr : take(t_arena ? t_arena->free : free_[s], size);
     if (!p) p = from_device(size, bytes);
-    live_[p] = {size_of_[p], s};
+    live_[p] = {size_of_[p], s, t_arena};
+    if (t_arena) ++t_arena->live;
     stats_.allocated += bytes;
     stats_.allocated_peak = std::max(stats_.allocated_peak, stats_.allocated);
     ++stats_.allocations;
@@ -54,13 +72,25 @@ class Pool {   // of one device
   }
   void deallocate(void* p, size_t bytes) noexcept {
     const std::lock_guard lock(mutex_);
-    stats_.allocated -= bytes;
     const auto it = live_.find(p);
     if (it == live_.end()) return;
+    stats_.allocated -= bytes;
     const Block block = it->second;
     live_.erase(it);
-    if (mode() == Mode::Plain) release(p, block.bytes);
-    else free_[block.stream].emplace(block.bytes, p);
+    if (block.arena) {
+      block.arena->free.emplace(block.bytes, p);
+      --block.arena->live;
+      drop_if_unused(block.arena);
+    } else if (mode() == Mode::Plain) {
+      release(p, block.bytes);
+    } else {
+      free_[block.stream].emplace(block.bytes, p);
+    }
+  }
+  void release_arena(Arena* arena) noexcept {
+    const std::lock_guard lock(mutex_);
+    arena->released = true;
+    drop_if_unused(arena);
   }
   MemoryStats stats() {
     const std::lock_guard lock(mutex_);
@@ -77,19 +107,28 @@ class Pool {   // of one device
   }
 
  private:
-  // The smallest free block of this stream that fits with at most a quarter to spare.
-  void* from_cache(size_t size, cudaStream_t s) {
-    auto& list = free_[s];
+  // The smallest free block that fits with at most a quarter to spare.
+  static void* take(std::multimap<size_t, void*>& list, size_t size) {
     const auto it = list.lower_bound(size);
     if (it == list.end() || it->first > size + size / 4) return nullptr;
     void* p = it->second;
     list.erase(it);
     return p;
   }
+  // Once graph and tensors are gone, an arena's blocks are like any others of the default stream.
+  void drop_if_unused(Arena* arena) noexcept {
+    if (!arena->released || arena->live > 0) return;
+    for (const auto& [size, p] : arena->free) {
+      if (mode() == Mode::Plain) release(p, size);
+      else free_[nullptr].emplace(size, p);
+    }
+    delete arena;
+  }
   void* from_device(size_t size, size_t asked) {
     void* p = nullptr;
+    Relaxed allowed;
     cudaError_t status = cudaMalloc(&p, size);
-    if (status == cudaErrorMemoryAllocation) {
+    if (status == cudaErrorMemoryAllocation && !t_arena) {
       (void)cudaGetLastError();
       release_cached();
       status = cudaMalloc(&p, size);
@@ -148,5 +187,9 @@ void empty_cache() {
     pool(d).empty_cache();
   }
 }
+
+Arena* arena_create() { return new Arena; }
+void arena_use(Arena* arena) { t_arena = arena; }
+void arena_release(Arena* arena) noexcept { pool(current_device()).release_arena(arena); }
 
 }  // namespace hippograd::cuda

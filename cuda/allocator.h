@@ -6,20 +6,21 @@
 //   poison  fresh memory is filled with 0xFF bytes (NaN in every float type)
 #include <cuda_runtime_api.h>
 
-#include "tensor/device.h"
+#include "tensor/accelerator.h"
 
 namespace hippograd::cuda {
-
-struct MemoryStats {            // bytes, but for the counts
-  size_t allocated, allocated_peak;   // in tensors, as asked
-  size_t reserved, reserved_peak;     // taken from the device
-  size_t allocations, device_allocations;   // counts since the start
-};
 
 void* allocate(Device device, size_t bytes);
 void deallocate(Device device, void* p, size_t bytes) noexcept;
 MemoryStats memory_stats(int device);
 void reset_peak(int device);
 void empty_cache();             // synchronises
+
+// The memory of a captured graph. While it is the thread's arena, allocations come from it; blocks that are freed return to it,
+// also later, and can be taken again only by the same recording. Its device memory goes back when nobody holds a block of it.
+class Arena;
+Arena* arena_create();
+void arena_use(Arena* arena);            // null: the common pool again
+void arena_release(Arena* arena) noexcept;   // the graph is gone
 
 }  // namespace hippograd::cuda

@@ -8,6 +8,7 @@
 
 #include "cuda/allocator.h"
 #include "cuda/errors.h"
+#include "tensor/accelerator.h"
 
 namespace hippograd {
 namespace cuda {
@@ -93,16 +94,25 @@ Workspace::~Workspace() {
 
 namespace {
 
-// Copies wait for the stream, so the host sees finished data; the host may free or change its side at once. What kernels
-// reported until then is thrown here (cuda/errors.h).
+// To the host: waits, so the host sees finished data. From the host: the driver has taken its copy of pageable memory when the
+// call returns; page-locked memory is read later, so that copy is waited for as well. What kernels reported until then is thrown
+// after a copy to the host (cuda/errors.h).
+bool page_locked(const void* p) {
+  cudaPointerAttributes a{};
+  if (cudaPointerGetAttributes(&a, p) != cudaSuccess) (void)cudaGetLastError();
+  return a.type == cudaMemoryTypeHost;
+}
 void copy(void* dst, Device to, const void* src, Device from, size_t bytes) {
+  if (to.is_cpu()) require_no_capture("copy to the host");
+  if (from.is_cpu()) require_no_capture("copy from the host");
   if (bytes == 0) return;
   use_device(to.is_cpu() ? from.index : to.index);
   check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream()), "copy");
-  if (to.is_cpu() || from.is_cpu()) check(cudaStreamSynchronize(stream()), "copy");
+  if (to.is_cpu() || (from.is_cpu() && page_locked(src))) check(cudaStreamSynchronize(stream()), "copy");
   if (to.is_cpu()) raise_faults(from.index);
 }
 void synchronize(Device d) {
+  require_no_capture("synchronize");
   use_device(d.index);
   check(cudaDeviceSynchronize(), "synchronize");
   raise_faults(d.index);
@@ -110,7 +120,7 @@ void synchronize(Device d) {
 void enter(Device d) { use_device(d.index); }
 void leave(Device, const char* kernel) {
   check(cudaPeekAtLastError(), kernel);
-  if (!synchronous()) return;
+  if (!synchronous() || Capture::current()) return;
   check(cudaStreamSynchronize(stream()), kernel);
   raise_faults(current_device());
 }

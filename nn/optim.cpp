@@ -1,10 +1,12 @@
 #include "nn/optim.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numbers>
 
-#include "tensor/kernels/copy.h"
+#include "tensor/accelerator.h"
+#include "tensor/kernels/elementwise.h"
 
 namespace hippograd {
 
@@ -27,7 +29,24 @@ Optimizer::Optimizer(std::vector<ParamGroup> groups, std::vector<std::string> sl
     }
 }
 
+// While a step is captured, learning rate and step count are read from here again before each replay.
+Array Optimizer::scalars_on(Device device) {
+  const auto next = [this] { return std::array<double, 4>{lr_, double(++steps_), 1, 0}; };
+  if (Capture* capture = Capture::current(); capture && capture->device() == device)
+    return capture->live({4}, DType::f64, [next](void* host) {
+      const auto now = next();
+      std::memcpy(host, now.data(), sizeof now);
+    }).clone();   // the step writes into its scalars
+  const auto now = next();
+  return from_vector<double>({now.begin(), now.end()}, {4}).to(device);
+}
+
 void Optimizer::step(double lr, double max_norm) {
+  lr_ = lr;
+  step(max_norm);
+}
+
+void Optimizer::step(double max_norm) {
   const NoGrad quiet;
   Arrays gradients;
   Device device;
@@ -35,8 +54,7 @@ void Optimizer::step(double lr, double max_norm) {
     for (const Tensor& p : g.params)
       if (p.grad().defined()) gradients.push_back(p.grad().array()), device = p.device();
   if (gradients.empty()) return;
-  ++steps_;
-  Array scalars = from_vector<double>({lr, double(steps_), 1, 0}, {4}).to(device);
+  Array scalars = scalars_on(device);
   if (!(norm_.device() == device)) norm_ = zeros({}, DType::f64, device);
   kernels::clip_factor(gradients, max_norm, scalars, norm_);
   for (const ParamGroup& g : groups_) {
@@ -44,7 +62,7 @@ void Optimizer::step(double lr, double max_norm) {
     if (g.lr_scale != 1) {
       own = scalars.clone();
       Array own_lr = own.select(0, kLr);
-      kernels::fill(lr * g.lr_scale, 0, own_lr);
+      kernels::unary(unary_id<pointwise::MulNumber>, own_lr, g.lr_scale, 0, own_lr);
     }
     update(g, {own});
     for (const Tensor& p : g.params) if (p.grad().defined()) p.array().storage()->bump_version();

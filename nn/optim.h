@@ -22,6 +22,10 @@ class Optimizer {
   // One update with this learning rate; parameters without a gradient are skipped. Gradients are clipped to `max_norm` (infinity:
   // not at all). A gradient that is not finite leaves everything unchanged, which the next `norm()` shows.
   void step(double lr, double max_norm);
+  // The same with the learning rate of `set_lr`, or of the last step: a captured step reads it anew at each replay.
+  void step(double max_norm);
+  void set_lr(double lr) { lr_ = lr; }
+  double lr() const { return lr_; }
   double norm() const { return norm_.item<double>(); }               // of the last step's gradients, before clipping; synchronises
   int64_t steps() const { return steps_; }
   void zero_grad();
@@ -36,6 +40,9 @@ class Optimizer {
   std::vector<ParamGroup> groups_;
 
  private:
+  Array scalars_on(Device device);                                     // (lr, step number, 1, 0), see tensor/kernels/optim.h
+
+  double lr_ = 0;
   std::vector<std::string> slot_names_;
   std::map<const TensorImpl*, Arrays> slots_;
   Array norm_;

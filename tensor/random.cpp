@@ -1,7 +1,10 @@
 #include "tensor/random.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
+
+#include "tensor/accelerator.h"
 
 namespace hippograd {
 
@@ -17,10 +20,19 @@ std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter, uint64_t stream)
   return c;
 }
 
-Array Generator::take(int64_t count) {
-  const Array state = from_vector<int64_t>({int64_t(seed_), int64_t(offset_)}, {2});
-  offset_ += uint64_t((count + 1) / 2);   // a double uses two words, so half a block; floats leave some unused
-  return state;
+Array Generator::take(int64_t count, Device device) {
+  const auto next = [this, count] {
+    const std::array<int64_t, 2> state{int64_t(seed_), int64_t(offset_)};
+    offset_ += uint64_t((count + 1) / 2);   // a double uses two words, so half a block; floats leave some unused
+    return state;
+  };
+  if (Capture* capture = Capture::current(); capture && device == capture->device())
+    return capture->live({2}, DType::i64, [next](void* host) mutable {
+      const auto state = next();
+      std::memcpy(host, state.data(), sizeof state);
+    });
+  const auto state = next();
+  return from_vector<int64_t>({state[0], state[1]}, {2}).to(device);
 }
 
 Generator& default_generator() {
@@ -34,7 +46,7 @@ namespace {
 template <class Draw> Array drawn(const Shape& shape, DType dtype, Generator& g, Device d, Draw draw) {
   if (!is_floating(dtype)) fail<DtypeError>("random: expected a floating-point dtype, got ", dtype);
   Array y = empty(shape, compute_dtype(dtype), d);
-  draw(g.take(y.numel()).to(d), y);
+  draw(g.take(y.numel(), d), y);
   return y.to(dtype);
 }
 }  // namespace
@@ -48,7 +60,7 @@ Array rand_normal(const Shape& shape, double mean, double std, DType dtype, Gene
 Array rand_int(const Shape& shape, int64_t low, int64_t high, Generator& g, Device d) {
   if (low >= high) fail<ValueError>("randint: expected low < high, got [", low, ", ", high, ")");
   Array y = empty(shape, DType::i64, d);
-  kernels::randint(g.take(y.numel()).to(d), low, high, y);
+  kernels::randint(g.take(y.numel(), d), low, high, y);
   return y;
 }
 

@@ -19,8 +19,9 @@ class Generator {
   uint64_t seed() const { return seed_; }
   uint64_t offset() const { return offset_; }
   void set(uint64_t seed, uint64_t offset = 0) { seed_ = seed; offset_ = offset; }
-  // The (seed, offset) for `count` elements; moves on by the blocks they use. i64[2] for the random slots.
-  Array take(int64_t count);
+  // The (seed, offset) for `count` elements, on `device`; moves on by the blocks they use. i64[2] for the random slots. While a
+  // step is captured the numbers are taken anew before each replay.
+  Array take(int64_t count, Device device = {});
  private:
   uint64_t seed_, offset_ = 0;
 };

@@ -189,7 +189,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const AttentionOptions& options) {
   const Tensors x = aligned(query, key, value, attn_mask, options.enable_gqa);
   Tensor state;
-  if (options.dropout_p > 0) state = Tensor(default_generator().take(x[0].numel() / std::max<int64_t>(1, x[0].size(-1)) * x[1].size(-2)).to(query.device()));
+  if (options.dropout_p > 0) state = Tensor(default_generator().take(x[0].numel() / std::max<int64_t>(1, x[0].size(-1)) * x[1].size(-2), query.device()));
   const Tensor y = apply(Attention{config_of(options, query.size(-1))}, {x[0], x[1], x[2], x[3], state});
   const int rank = std::max({query.dim(), key.dim(), value.dim()});
   return rank == 2 ? squeeze(y, {0}) : y;

@@ -51,7 +51,7 @@ struct BernoulliOp {
   static ErrorSamples errors() { return {error(BernoulliOp{}, {integers({2}, 0, 2), state()}, "not implemented for dtype int64")}; }
 };
 
-Tensor draw_state(const Tensor& x, Generator& g) { return Tensor(g.take(x.numel()).to(x.device())); }
+Tensor draw_state(const Tensor& x, Generator& g) { return Tensor(g.take(x.numel(), x.device())); }
 
 void check_probability(const char* op, double p) {
   if (!(p >= 0 && p <= 1)) fail<ValueError>(op, ": dropout probability has to be between 0 and 1, but got ", p);

@@ -32,8 +32,8 @@ def _start(state, p, *names):
 
 
 def _fused_batches(optimizer, group, ready):
-    """Parameters with gradients that a kernel can update together: lists (parameters, gradients, states), one per dtype and step
-    number. None where the group needs the general rule (complex or strided parameters, `maximize`)."""
+    """Parameters with gradients that a kernel can update together: lists (parameters, gradients, states), one per dtype, device
+    and step number. None where the group needs the general rule (complex or strided parameters, `maximize`)."""
     batches = {}
     for p in group["params"]:
         if p.grad is None:
@@ -42,7 +42,7 @@ def _fused_batches(optimizer, group, ready):
             return None
         state = optimizer.state[p]
         ready(state, p)
-        batch = batches.setdefault((p.dtype, state["step"].item() if "step" in state else 0), ([], [], []))
+        batch = batches.setdefault((p.dtype, p.device, state["step"].item() if "step" in state else 0), ([], [], []))
         for part, value in zip(batch, (p, p.grad.contiguous(), state)):
             part.append(value)
     return batches.values()
@@ -78,6 +78,24 @@ class SGD(Optimizer):
             g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
         p.add_(g, alpha=-float(group["lr"]))
 
+    def _step_group(self, group):
+        """All parameters at once where the kernel takes them; the same numbers as `_update`, to rounding."""
+        batches = None if group.get("differentiable") else _fused_batches(self, group, lambda state, p: None)
+        if batches is None:
+            return super()._step_group(group)
+        for params, grads, states in batches:
+            first = [p for p, state in zip(params, states) if group["momentum"] != 0 and state.get("momentum_buffer") is None]
+            fresh = {id(p) for p in first}
+            for new in (True, False):            # a new buffer starts as the gradient, whatever the momentum
+                some = [k for k, p in enumerate(params) if (id(p) in fresh) == new]
+                if group["momentum"] != 0:
+                    for k in some if new else ():
+                        states[k]["momentum_buffer"] = _C.zeros_like(params[k].detach())
+                buffers = [states[k]["momentum_buffer"] for k in some] if group["momentum"] != 0 else []
+                _C._sgd_step([params[k] for k in some], [grads[k] for k in some], buffers,
+                             lambda new=new: (float(group["lr"]), 1.0 if new else 2.0), float(group["momentum"]),
+                             float(group["dampening"]), float(group["weight_decay"]), bool(group["nesterov"]))
+
 
 class Adam(Optimizer):
     """Adaptive moments (Kingma & Ba 2015); `amsgrad` divides by the largest v so far."""
@@ -111,16 +129,15 @@ class Adam(Optimizer):
 
 
     def _step_group(self, group):
-        """All parameters at once where the extension has the kernel; the same numbers as `_update`, to rounding."""
-        kernel = getattr(_C, "_adam_step", None)
-        batches = None if kernel is None or group["amsgrad"] or group.get("differentiable") else _fused_batches(
+        """All parameters at once where the kernel takes them; the same numbers as `_update`, to rounding."""
+        batches = None if group["amsgrad"] or group.get("differentiable") else _fused_batches(
             self, group, lambda state, p: _start(state, p, "exp_avg", "exp_avg_sq"))
         if batches is None:
             return super()._step_group(group)
         for params, grads, states in batches:
-            for state in states:
-                t = _count(state)
-            kernel(params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], float(group["lr"]), int(t),
+            def advance(states=states):      # once per step, also when a captured step is replayed
+                return float(group["lr"]), [_count(state) for state in states][-1]
+            _C._adam_step(params, grads, [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states], advance,
                    *group["betas"], group["eps"], group["weight_decay"], bool(group.get("decoupled_weight_decay")))
 
 

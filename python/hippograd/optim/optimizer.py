@@ -84,6 +84,9 @@ class Optimizer:
         return loss
 
     def _step_group(self, group):
+        if _C._cuda.capturing():
+            raise _C.DeviceError(f"{type(self).__name__}.step: the numbers of this update are computed on the host and cannot be captured; "
+                                 f"SGD, Adam and AdamW (contiguous real parameters, not maximize or amsgrad) can")
         for p in group["params"]:
             if p.grad is None:
                 continue
