@@ -6,8 +6,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
+#include <set>
 
 #include "autograd/ops.h"
 #include "autograd/sample.h"
@@ -116,12 +119,40 @@ std::string ops_section() {
   return text;
 }
 
-std::string slots_section() {
+// What mixed precision gives the ops (autograd/autocast.h).
+std::string autocast_section() {
+  const auto list = [](Autocast policy) {
+    std::string names;
+    for (const OpEntry& op : op_table())
+      if (op.autocast == policy) names += (names.empty() ? "`" : ", `") + op.name + "`";
+    return names;
+  };
+  return fmt::format("\n## Mixed precision\n\nUnder `hg.autocast` these ops get their f32 and half inputs in the region's dtype (bfloat16 unless said "
+                     "otherwise):\n{}.\n\nThese get them in f32:\n{}.\n\nAll others take what comes: the scans and the causal convolution read and "
+                     "write bf16 with f32 state; sums of mixed types promote.\n", list(Autocast::Low), list(Autocast::Full));
+}
+
+// The slots that cuda/ binds, read from its sources, so that the table is the same where there is no CUDA toolkit.
+std::set<std::string> bound_on_cuda(const std::filesystem::path& folder) {
+  static const std::regex bind(R"(kernels::(\w+), DeviceKind::CUDA)");
+  std::set<std::string> names;
+  if (!std::filesystem::is_directory(folder)) return names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".cu" && entry.path().extension() != ".cpp") continue;
+    std::ifstream file(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    for (std::sregex_iterator m(text.begin(), text.end(), bind), end; m != end; ++m) names.insert((*m)[1]);
+  }
+  return names;
+}
+
+std::string slots_section(const std::filesystem::path& cuda_folder) {
   const auto slots = kernel_slots();
+  const auto on_cuda = bound_on_cuda(cuda_folder);
   std::string text = fmt::format("\n## {} kernel slots\n\nA slot is a typed function pointer per device (`tensor/kernel.h`); its contract stands in "
                                  "`tensor/kernels/*.h`.\n\n| slot | CPU | CUDA |\n|---|---|---|\n", slots.size());
-  const auto bound = [](const SlotInfo& s, DeviceKind kind) { return s.bound[int(kind)] ? "yes" : ""; };
-  for (const SlotInfo& s : slots) text += fmt::format("| `{}` | {} | {} |\n", s.name, bound(s, DeviceKind::CPU), bound(s, DeviceKind::CUDA));
+  for (const SlotInfo& s : slots)
+    text += fmt::format("| `{}` | {} | {} |\n", s.name, s.bound[int(DeviceKind::CPU)] ? "yes" : "", on_cuda.count(s.name) ? "yes" : "");
   return text;
 }
 
@@ -132,7 +163,8 @@ std::string read(const std::string& path) {
 }
 
 int run(const std::string& path, bool check) {
-  const std::string text = kHead + ops_section() + slots_section();
+  const auto root = std::filesystem::absolute(path.empty() ? "docs/ops.md" : path).parent_path().parent_path();
+  const std::string text = kHead + ops_section() + autocast_section() + slots_section(root / "cuda");
   if (path.empty()) {
     fmt::print("{}", text);
     return 0;

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "autograd/autocast.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "tensor/kernels/copy.h"
@@ -46,6 +47,7 @@ class Engine {
   void run() {
     const bool before = set_grad_enabled(options_.create_graph);
     struct Restore { bool value; ~Restore() { set_grad_enabled(value); } } restore{before};
+    const AutocastAs off;                                     // the types were chosen in forward
     while (!pending_.empty()) {
       auto first = pending_.begin();
       Slots slots = std::move(first->second);
@@ -225,6 +227,7 @@ struct CheckpointNode final : Node {
   Tensors xs;                                    // detached
   std::vector<uint64_t> versions;
   uint64_t seed, offset;
+  AutocastSnapshot autocast = autocast_snapshot();
   std::vector<std::pair<Edge, Tensor>> more;
 
   std::string name() const override { return "checkpoint"; }
@@ -255,6 +258,7 @@ struct CheckpointNode final : Node {
     Tensors ys;
     {
       EnableGrad record;
+      const AutocastAs first(autocast);
       ys = f(again);
     }
     g = now;

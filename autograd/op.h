@@ -14,12 +14,14 @@
 //
 // Several outputs: `Arrays forward`, `Tensors backward(Saved&, Tensors dys)`, `Tensors reference`.
 // Optional members: `dtypes` (std::vector<DType>; default f32 f64 bf16), `differentiable` (std::vector<bool> per input),
-// `differentiable_backward = true` (backward is written in differentiable ops), `is_view = true` (output shares storage).
+// `differentiable_backward = true` (backward is written in differentiable ops), `is_view = true` (output shares storage),
+// `autocast` (what mixed precision gives it: autograd/autocast.h).
 // Second order: while the backward is recorded, an op is differentiated through its `reference`, or through its
 // `differentiable_backward`; with neither, an error says so.
 #include <concepts>
 #include <initializer_list>
 
+#include "autograd/autocast.h"
 #include "autograd/sample.h"
 #include "autograd/tensor.h"
 #include "tensor/dims.h"
@@ -71,6 +73,10 @@ template <class T> inline constexpr bool is_view_op = [] {
   if constexpr (requires { T::is_view; }) return T::is_view; else return false;
 }();
 
+template <class T> inline constexpr Autocast autocast_policy = [] {
+  if constexpr (requires { T::autocast; }) return T::autocast; else return Autocast::Keep;
+}();
+
 namespace detail {
 inline Tensors as_list(Tensor t) { Tensors v; v.push_back(std::move(t)); return v; }
 inline Tensors as_list(Tensors t) { return t; }
@@ -100,6 +106,7 @@ template <Operation Op> OpEntry describe() {
   e.has_reference = HasReference<Op>;
   e.differentiable_backward = differentiable_backward<Op>;
   e.is_view = is_view_op<Op>;
+  e.autocast = autocast_policy<Op>;
   e.samples = [] { return Op::samples(); };
   e.errors = [] { return Op::errors(); };
   return e;
@@ -132,6 +139,9 @@ template <Operation Op> struct OpNode final : Node {
 
 template <Operation Op> Tensors apply_list(const Op& op, const Tensors& inputs) {
   (void)Registered<Op>::done;
+  if constexpr (autocast_policy<Op> != Autocast::Keep)
+    if (detail::autocast_regions)
+      if (const auto cast = detail::autocast_inputs(autocast_policy<Op>, inputs)) return apply_list(op, *cast);
   if constexpr (HasReference<Op>)
     if (reference_mode()) return detail::as_list(op.reference(inputs));
   const ArrayIn x(inputs);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/autocast.h"
 #include "autograd/tensor.h"
 #include "tensor/random.h"
 
@@ -71,6 +72,7 @@ struct OpEntry {
   std::vector<DType> dtypes;
   std::vector<bool> differentiable;               // per input; empty: every floating input
   bool has_reference = false, differentiable_backward = false, is_view = false;
+  Autocast autocast = Autocast::Keep;
   std::function<Samples()> samples;
   std::function<ErrorSamples()> errors;
 };

@@ -1,5 +1,9 @@
 // What hippograd.cuda is made of: statistics, streams, events, captured steps (tensor/accelerator.h), by the device's index. Streams
 // and events are integers here; the Python classes own them.
+#include <cstring>
+#include <optional>
+
+#include "autograd/autocast.h"
 #include "bindings/ops.h"
 #include "bindings/python.h"
 #include "tensor/accelerator.h"
@@ -128,6 +132,18 @@ void bind_accelerator(py::module_& m) {
       .def(py::init([](int64_t d) { return std::make_unique<Capture>(cuda_device(d)); }))
       .def("end", &Capture::end)
       .def("replay", &Capture::replay);
+  struct Region { std::optional<AutocastMode> mode; };        // hippograd.autocast opens and closes one
+  py::class_<Region>(c, "AutocastRegion")
+      .def(py::init([](const Device& d, bool enabled, DType dtype, bool cache) {
+        auto r = std::make_unique<Region>();
+        r->mode.emplace(d.kind, AutocastSetting{enabled, dtype, cache});
+        return r;
+      }))
+      .def("close", [](Region& r) { r.mode.reset(); });
+  c.def("autocast_setting", [](const Device& d) {
+    const AutocastSetting s = autocast_setting(d.kind);
+    return std::tuple(s.enabled, s.dtype, s.cache);
+  });
   c.def("capturing", [] { return Capture::current() != nullptr; });
 }
 

@@ -117,6 +117,7 @@ Tensor as_tensor_function(py::object data, std::optional<DType> dtype, std::opti
   Tensor t;
   if (is_tensor(data.ptr())) t = as_tensor(data.ptr());
   else if (is_numpy_array(data.ptr())) t = from_numpy(data.ptr(), false);
+  else if (is_cuda_array(data.ptr())) t = from_cuda_array(data);
   else return tensor_from_data(data.ptr(), dtype, device.value_or(Device{}));
   if (dtype && *dtype != t.dtype()) t = to(t, *dtype);
   return device ? on_device(t, *device) : t;
@@ -257,6 +258,10 @@ Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device devic
   if (is_tensor(data)) {
     const Array& a = as_tensor(data).array();
     return Tensor(a.to(device).to(dtype.value_or(a.dtype())).clone());
+  }
+  if (is_cuda_array(data)) {
+    const Tensor t(from_cuda_array(py::reinterpret_borrow<py::object>(data)).array().clone());
+    return dtype ? Tensor(t.array().to(*dtype)) : t;
   }
   if (is_numpy_array(data)) {
     const Tensor t = from_numpy(data, true);

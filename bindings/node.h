@@ -10,6 +10,8 @@ int set_item(PyObject* self, PyObject* index, PyObject* value);
 Tensor tensor_from_data(PyObject* data, std::optional<DType> dtype, Device device);   // torch.tensor's rules
 Tensor from_numpy(PyObject* array, bool copy);              // undefined if it is no NumPy array
 bool is_numpy_array(PyObject* o);
+bool is_cuda_array(PyObject* o);                            // has __cuda_array_interface__
+Tensor from_cuda_array(py::object source);                  // shares its memory
 bool is_numpy_scalar(PyObject* o);
 
 }  // namespace hippograd::python

@@ -119,6 +119,7 @@ struct FmodOp : BinaryOp<FmodOp, Fmod, kInput> {
 
 //   y = a^b            da = dy conj(b a^(b-1)), 0 where b = 0      db = dy conj(y log a), 0 where a = 0 and b >= 0
 struct PowOp : BinaryOp<PowOp, Pow, kInput | kOutput> {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "pow", doc = "input to the power of exponent";
   Tensors backward(Saved& s, Tensor dy) const {
     Tensor da, db;

@@ -54,6 +54,7 @@ Tensor dropped(const Tensor& p, const Tensor& state, double dropout) {
 //   dv = p^T dout    ds = p (dout v^T - dout . out)    dq = scale ds k    dk = scale ds^T q    dmask = ds
 // query (..., H, L, P), key (..., G, M, P), value (..., G, M, Q), mask (..., H, L, M), state (2) with dropout -> (..., H, L, Q)
 struct Attention {
+  static constexpr Autocast autocast = Autocast::Low;
   static constexpr auto name = "scaled_dot_product_attention", doc = "softmax(scale query key^T + mask) value, per head";
   AttentionConfig config;
 

@@ -127,6 +127,7 @@ struct Conv2dWeight;
 
 //   y = conv(x, w) + b     dx = adjoint in x of (dy, w)     dw = adjoint in w of (x, dy)     db = dy summed over n, y, x
 struct Conv2d {
+  static constexpr Autocast autocast = Autocast::Low;
   static constexpr auto name = "conv2d", doc = "two-dimensional cross-correlation with stride, padding, dilation and groups";
   static constexpr bool differentiable_backward = true;
   ConvGeometry g;
@@ -188,6 +189,7 @@ struct Conv2d {
 // The adjoint in x: the image of size `size` whose product with any x is <dy, conv(x, w)>.
 //   dx = adj(dy, w)     d(dy) = conv(ddx, w)     dw = adjoint in w of (ddx, dy)
 struct Conv2dInput {
+  static constexpr Autocast autocast = Autocast::Low;
   static constexpr auto name = "conv2d_input", doc = "adjoint of conv2d in its input: transposed convolution";
   static constexpr bool differentiable_backward = true;
   ConvGeometry g;

@@ -19,6 +19,7 @@ Outs same_shape(const char* op, ArrayIn x, int64_t dim) {
 
 //   y_j = sum_{i <= j} x_i      dx_i = sum_{j >= i} dy_j: the same sum from the other end
 struct Cumsum {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "cumsum", doc = "running sums along a dimension";
   static constexpr bool differentiable_backward = true;
   int64_t dim = 0;
@@ -50,6 +51,7 @@ Tensor shifted(const Tensor& y, int64_t dim, int64_t shift) {     // y moved up 
 // Behind the first zero z of a line every y is 0. The elements before z are served by the formula; x_z itself needs the products
 // without it, which are those of x with 1 in its place; the elements behind z get 0.
 struct Cumprod {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "cumprod", doc = "running products along a dimension";
   int64_t dim = 0;
 
@@ -120,6 +122,7 @@ struct CumExtreme {
 
 //   y_j = log sum_{i <= j} exp(x_i)      dx_i = exp(x_i) sum_{j >= i} dy_j exp(-y_j)
 struct LogCumsumExp {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "logcumsumexp", doc = "log of running sums of exponentials along a dimension, without overflow";
   int64_t dim = 0;
 

@@ -48,6 +48,7 @@ struct Targets {
 
 //   loss = weight[t] (log sum exp(x - m) - (x_t - m))      dx = dloss / total weight[t] (softmax(x) - onehot(t))
 struct CrossEntropy {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "cross_entropy", doc = "-log softmax(input)[target], weighted, smoothed and reduced";
   int64_t ignore_index = -100;
   double smoothing = 0;
@@ -111,6 +112,7 @@ struct CrossEntropy {
 
 //   loss = -weight[t] x_t     dx_t = -dloss / total weight[t]
 struct NllLoss {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "nll_loss", doc = "-input[target], weighted and reduced; input holds log-probabilities";
   int64_t ignore_index = -100;
   Reduction reduction = Reduction::Mean;

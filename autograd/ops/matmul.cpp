@@ -49,6 +49,7 @@ Shape with_rank(const Shape& shape, int rank) {
 //   P = A, A^T, conj A or A^H  (trans_a, conj_a)     Q likewise from B     A (..., m, k)   B (..., k, n)   Y (batch, m, n)
 //   dP = dY Q^H     dQ = P^H dY,  each summed to its operand's batch
 struct MatMul {
+  static constexpr Autocast autocast = Autocast::Low;
   static constexpr auto name = "matmul", doc = "matrix product, batched and broadcast";
   static constexpr bool differentiable_backward = true;
   Shape batch;
@@ -128,6 +129,7 @@ struct MatMul {
 //   y = x W^T + b     dx = dy W     dW = dy^T x over all rows     db = dy summed over all rows
 //   x (..., k)   W (n, k)   b (n,) optional   y (..., n)
 struct Linear {
+  static constexpr Autocast autocast = Autocast::Low;
   static constexpr auto name = "linear", doc = "input weight^T + bias";
   static constexpr bool differentiable_backward = true;
 

@@ -36,6 +36,7 @@ Shape last_dims(int count) {
 //   y = (x - mean) r weight + bias      r = 1 / sqrt(var + eps)
 //   dx = r (g - mean(g) - x_hat mean(g x_hat)),  x_hat = (x - mean) r,  g = dy weight     dweight = sum dy x_hat   dbias = sum dy
 struct LayerNorm {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "layer_norm", doc = "(input - mean) / sqrt(var + eps) * weight + bias over the trailing dimensions";
   Shape shape;          // normalised
   double eps = 1e-5;
@@ -93,6 +94,7 @@ struct LayerNorm {
 // RMS norm of groups, with an optional gate.  input, z (..., shape), weight (shape); shape's elements form `groups` groups.
 //   u = input or input silu(z) (Before)     r = 1 / sqrt(mean(u^2) + eps)     y = u r weight, times silu(z) (After)
 struct RmsNorm {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "rms_norm", doc = "input / sqrt(mean(input^2) + eps) * weight over the trailing dimensions, gated by silu(z) on request";
   Shape shape;
   double eps = 1e-5;

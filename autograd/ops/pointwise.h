@@ -42,8 +42,15 @@ template <class F> std::vector<DType> tested_dtypes() {
 enum Keep { kNothing = 0, kInput = 1, kOutput = 2 };
 
 // y = f(x; p, q)
+// Functions whose result a half type cannot hold to its own precision, since they magnify the rounding of their input.
+template <class F> inline constexpr bool magnifies =
+    FunctorList<pointwise::Exp, pointwise::Exp2, pointwise::Expm1, pointwise::Log, pointwise::Log2, pointwise::Log10, pointwise::Log1p,
+                pointwise::Reciprocal, pointwise::Rsqrt, pointwise::PowNumber, pointwise::Softplus, pointwise::Sinh, pointwise::Cosh,
+                pointwise::Tan, pointwise::Asin, pointwise::Acos, pointwise::Erfinv>::template find<F>() >= 0;
+
 template <class Self, class F, int keep> struct UnaryOp {
   static constexpr bool differentiable_backward = true;
+  static constexpr Autocast autocast = magnifies<F> ? Autocast::Full : Autocast::Keep;
   double p = 0, q = 0;
   static Self with(double p, double q = 0) {
     Self op;

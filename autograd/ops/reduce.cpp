@@ -61,6 +61,7 @@ constexpr const char* kDimRange = "Dimension out of range (expected to be in ran
 
 //   y = sum x      dx = dy
 struct Sum {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "sum", doc = "the sum over some or all dimensions";
   static constexpr bool differentiable_backward = true;
   Over over;
@@ -128,6 +129,7 @@ Tensor products_of_others(const Tensor& x, int64_t dim) {
 
 //   y = prod x      dx_i = dy conj(prod_{j != i} x_j)
 struct Prod {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "prod", doc = "the product along a dimension";
   static constexpr bool differentiable_backward = true;
   int64_t dim = 0;
@@ -353,6 +355,7 @@ struct VarMean {
 
 //   y = log sum exp(x)      dx = dy exp(x - y)
 struct LogSumExp {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "logsumexp", doc = "log of the sum of exponentials over some or all dimensions, without overflow";
   static constexpr bool differentiable_backward = true;
   Over over;
@@ -387,6 +390,7 @@ struct LogSumExp {
 //   y = (sum |x|^p)^(1/p)      dx = dy sgn(x) (|x| / y)^(p-1), 0 where x or y is 0
 // p = +-inf: the elements with |x| = y share dy.
 struct Norm {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "vector_norm", doc = "(sum |x|^p)^(1/p) over some or all dimensions";
   static constexpr bool differentiable_backward = true;
   double p = 2;

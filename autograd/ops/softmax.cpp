@@ -38,6 +38,7 @@ Tensor shifted(const Tensor& x, int64_t dim) { return x.numel() == 0 ? x : x - a
 
 //   y_c = exp(x_c - m) / sum_k exp(x_k - m),  m = max_k x_k        dx = y (dy - sum(y dy))
 struct Softmax {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "softmax", doc = "exp(input) / sum(exp(input)) along a dimension";
   int64_t dim = -1;
   Outs infer(ArrayIn x) const { return softmax_rule(name, x, dim); }
@@ -60,6 +61,7 @@ struct Softmax {
 
 //   y_c = (x_c - m) - log sum_k exp(x_k - m)        dx = dy - exp(y) sum(dy)
 struct LogSoftmax {
+  static constexpr Autocast autocast = Autocast::Full;
   static constexpr auto name = "log_softmax", doc = "log(softmax(input)) along a dimension, without the detour";
   int64_t dim = -1;
   Outs infer(ArrayIn x) const { return softmax_rule(name, x, dim); }

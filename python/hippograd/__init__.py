@@ -19,8 +19,8 @@ from . import ssm, train, vlm  # noqa: E402
 from . import _compat  # noqa: E402
 from ._check import check  # noqa: E402
 from ._compat import (BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, accelerator,  # noqa: E402
-                      amp, are_deterministic_algorithms_enabled, autocast, compile, get_float32_matmul_precision, is_warn_always_enabled,
-                      jit, mps, profiler, reference_mode, set_default_device, set_default_tensor_type, set_flush_denormal,
+                      amp, are_deterministic_algorithms_enabled, autocast, compile, get_autocast_dtype, get_float32_matmul_precision, is_autocast_enabled,
+                      is_warn_always_enabled, jit, mps, profiler, reference_mode, set_default_device, set_default_tensor_type, set_flush_denormal,
                       set_float32_matmul_precision, use_deterministic_algorithms, version)
 from ._repr import get_printoptions, set_printoptions  # noqa: E402
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: E402

@@ -3,7 +3,7 @@ import contextlib
 import math
 import types
 
-from . import _build, _C
+from . import _build, _C, cuda
 
 inf, nan, pi, e = math.inf, math.nan, math.pi, math.e
 MISSING_DTYPES = ("int8", "int16", "short", "uint16", "uint32", "uint64", "complex32", "chalf", "qint8", "quint8", "float8_e4m3fn",
@@ -105,20 +105,37 @@ jit = types.SimpleNamespace(script=_identity, trace=_identity, ignore=_identity,
 
 
 class autocast(contextlib.ContextDecorator):
-    """Mixed precision is not applied: inside the block ops keep the dtypes of their inputs."""
+    """Mixed precision: inside the block matrix products, convolutions and attention compute in `dtype` (bfloat16 unless said
+    otherwise), norms, softmax, losses, exp, log and pow in float32, everything else in the types that come (the list stands in
+    docs/ops.md). Use it around forward and loss; gradients come back in each parameter's own dtype, and bfloat16 needs no
+    GradScaler. PyTorch's default on CUDA is float16.
+    """
 
-    def __init__(self, device_type="cpu", dtype=None, enabled=True, cache_enabled=None):
-        self.device, self.fast_dtype, self.enabled = device_type, dtype, enabled
+    def __init__(self, device_type="cuda", dtype=None, enabled=True, cache_enabled=None):
+        self._device = _C.device(device_type)
+        self.device, self.enabled = self._device.type, enabled
+        self.fast_dtype = _C.bfloat16 if dtype is None else dtype
+        self._cache, self._open = True if cache_enabled is None else cache_enabled, []
 
     def __enter__(self):
+        self._open.append(_C._cuda.AutocastRegion(self._device, self.enabled, self.fast_dtype, self._cache))
         return self
 
     def __exit__(self, *exc):
+        self._open.pop().close()
         return False
 
 
+def is_autocast_enabled(device_type="cuda"):
+    return _C._cuda.autocast_setting(_C.device(device_type))[0]
+
+
+def get_autocast_dtype(device_type="cuda"):
+    return _C._cuda.autocast_setting(_C.device(device_type))[1]
+
+
 class GradScaler:
-    """Without float16 arithmetic there is nothing to scale: steps pass through."""
+    """bfloat16 has float32's range, so there is nothing to scale: steps pass through."""
 
     def __init__(self, device="cpu", *args, enabled=True, **kwargs):
         self._enabled = False
@@ -148,9 +165,13 @@ class GradScaler:
         return None
 
 
-amp = types.SimpleNamespace(autocast=autocast, GradScaler=GradScaler, custom_fwd=_identity, custom_bwd=_identity)
-accelerator = types.SimpleNamespace(is_available=lambda: False, device_count=lambda: 0, current_accelerator=lambda *a, **k: None,
-                                    synchronize=lambda *a: None)
+amp = types.SimpleNamespace(autocast=autocast, is_autocast_available=lambda device_type: device_type in ("cpu", "cuda"), GradScaler=GradScaler, custom_fwd=_identity, custom_bwd=_identity)
+def _current_accelerator(check_available=False):
+    return _C.device("cuda") if cuda.is_available() else None
+
+
+accelerator = types.SimpleNamespace(is_available=cuda.is_available, device_count=cuda.device_count, current_accelerator=_current_accelerator,
+                                    synchronize=lambda device=None: cuda.synchronize(device) if cuda.is_available() else None)
 mps = types.SimpleNamespace(is_available=lambda: False, manual_seed=lambda seed: None, empty_cache=lambda: None, synchronize=lambda: None)
 
 

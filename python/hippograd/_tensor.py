@@ -18,6 +18,11 @@ def _array(self, dtype=None, copy=None):
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
+def _cuda_array_interface(self):
+    """Pointer, shape, strides and dtype for CuPy, Numba and others; tensors on cuda only."""
+    return _C._cuda_array_interface(self)
+
+
 def _array_wrap(self, array, context=None, return_scalar=False):
     """NumPy's functions of tensors give tensors where the dtype exists here."""
     try:
@@ -113,6 +118,7 @@ def install():
     Tensor.__str__ = _repr.text
     Tensor.__format__ = _format
     Tensor.__array__ = _array
+    Tensor.__cuda_array_interface__ = property(_cuda_array_interface)
     Tensor.__array_priority__ = 1000   # ndarray + tensor asks the tensor
     Tensor.__array_wrap__ = _array_wrap
     Tensor.__reduce_ex__ = _reduce_ex

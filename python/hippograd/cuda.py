@@ -334,5 +334,12 @@ def capture(step, warmup=1):
     return CapturedStep(step, warmup) if is_available() else step
 
 
+def __getattr__(name):
+    if name == "amp":                        # torch.cuda.amp, the older place of autocast and GradScaler
+        from . import _compat
+        return _compat.amp
+    raise AttributeError(f"module 'hippograd.cuda' has no attribute {name!r}")
+
+
 def is_current_stream_capturing():
     return _cuda.capturing()
