@@ -11,15 +11,15 @@ from pathlib import Path
 
 LAYERS = ["tensor", "autograd", "nn", "ssm", "vlm", "bindings"]
 ALLOWED = {layer: LAYERS[: i + 1] for i, layer in enumerate(LAYERS)} | {"cuda": ["tensor", "cuda"]}
-INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
 def complaints(path, text):
     """The rules that the file at `path` (relative to the root) breaks."""
     layer = path.parts[0]
-    for name in INCLUDE.findall(text):
+    for quote, name in INCLUDE.findall(text):
         top = name.split("/")[0]
-        if top in ALLOWED and top not in ALLOWED[layer]:
+        if quote == '"' and top in ALLOWED and top not in ALLOWED[layer]:
             yield f"{path}: {layer}/ must not include {name}"
         if top == "Eigen" and path.parts[:2] != ("tensor", "cpu"):
             yield f"{path}: Eigen is for tensor/cpu/ only ({name})"
