@@ -4,15 +4,30 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "autograd/check.h"
+#include "tensor/backend.h"
 #include "tensor/safetensors.h"
 
 namespace hippograd {
+
+// HIPPOGRAD_TEST_DEVICE=cuda runs the files on that device; all tests are skipped where there is none.
+inline Device test_device() {
+  const char* name = std::getenv("HIPPOGRAD_TEST_DEVICE");
+  return name && *name ? Device::parse(name) : Device{};
+}
+struct NeedsTestDevice : testing::Environment {
+  void SetUp() override {
+    const Device d = test_device();
+    if (const std::string why = why_unavailable(d.kind); !why.empty()) GTEST_SKIP() << d.str() << ": " << why;
+  }
+};
+inline testing::Environment* const needs_test_device = testing::AddGlobalTestEnvironment(new NeedsTestDevice);
 
 struct Golden {
   std::map<std::string, Array> tensors;
@@ -34,6 +49,7 @@ struct Golden {
       for (auto& [name, a] : file.tensors) tensors[name] = a;
     }
     join_complex();
+    for (auto& [name, a] : tensors) a = a.to(test_device());
     options = nlohmann::json::parse(metadata.at("options"));
   }
   bool has(const std::string& name) const { return tensors.count(name) > 0; }

@@ -68,7 +68,7 @@ TEST_P(GoldenAttention, ValuesAndGradients) {
   Tensor scores = flatten(matmul(unflatten(q, 1, {groups, heads / groups}), mT(unsqueeze(k, 2))), 1, 2) * (1 / std::sqrt(double(q.size(3))));
   const double inf = std::numeric_limits<double>::infinity();
   if (c["mask"].defined()) scores = masked_fill(scores, logical_not(c["mask"]), -inf);
-  if (o.is_causal) scores = masked_fill(scores, Tensor(triu(Tensor(full({q.size(2), k.size(2)}, 1, DType::b8)), 1).array()), -inf);
+  if (o.is_causal) scores = masked_fill(scores, Tensor(triu(Tensor(full({q.size(2), k.size(2)}, 1, DType::b8, q.device())), 1).array()), -inf);
   c.check({{"out", out}, {"logsumexp", logsumexp(scores, {-1})}});
 }
 INSTANTIATE_TEST_SUITE_P(Files, GoldenAttention, testing::Values("causal", "gqa_boolmask", "large_scores"), [](const auto& info) { return std::string(info.param); });

@@ -14,7 +14,7 @@ namespace {
 
 struct Wrapped : Model {
   MambaLayer layer;
-  explicit Wrapped(const MambaConfig& c, DType t = DType::f64) : Model(t), layer(scope(), c) {}
+  explicit Wrapped(const MambaConfig& c, DType t = DType::f64) : Model(t, test_device()), layer(scope(), c) {}
 };
 struct WrappedBlock : Model {
   MambaBlock block;

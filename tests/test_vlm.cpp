@@ -52,7 +52,7 @@ Tensor images(int64_t B, int64_t S) { return Tensor(rand_normal({B, 3, S, S}, 0,
 
 TEST(EnhancedVLMGolden, TinyAsPublished) {
   const Golden g("enhanced_vlm/tiny");
-  EnhancedVLM m(from_options(g.options), DType::f64);
+  EnhancedVLM m(from_options(g.options), DType::f64, test_device());
   load(m, g);
   m.eval();
   const Tensor images = g.in("images");
@@ -64,7 +64,7 @@ TEST(EnhancedVLMGolden, SsmLayer) {
   VLMConfig c;
   c.as_published = true;
   c.ssm_state_dim = g.options["args"][1];
-  Model m(DType::f64);
+  Model m(DType::f64, test_device());
   BridgeLayer layer(m.scope(), c, g.options["args"][0]);
   load(m, g);
   const Tensor x = g.in("x");
@@ -72,7 +72,7 @@ TEST(EnhancedVLMGolden, SsmLayer) {
 }
 TEST(EnhancedVLMGolden, BlockWithTwoKeyHeadsAndMask) {
   const Golden g("enhanced_vlm/part_block_kv2_mask");
-  Model m(DType::f64);
+  Model m(DType::f64, test_device());
   const TransformerBlock block(m.scope(), {g.options["args"][0], g.options["args"][1], g.options["kv_heads"], 0, true}, g.options["ffn_dim"], 0, 1e-5, true);
   load(m, g);
   const Tensor x = g.in("x"), mask(g.at("in.mask").to(DType::b8));
@@ -81,7 +81,7 @@ TEST(EnhancedVLMGolden, BlockWithTwoKeyHeadsAndMask) {
 TEST(EnhancedVLMGolden, SwishExtremes) {
   const Golden g("enhanced_vlm/part_swish_extremes");
   const Tensor x = g.in("x");
-  check(g, Model(DType::f64), {{"out", swish_clamped(x)}}, {{"x", x}}, 1e-12);
+  check(g, Model(DType::f64, test_device()), {{"out", swish_clamped(x)}}, {{"x", x}}, 1e-12);
 }
 
 TEST(EnhancedVLMCounts, ExactParameters) {
