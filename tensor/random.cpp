@@ -5,19 +5,13 @@
 #include <numeric>
 
 #include "tensor/accelerator.h"
+#include "tensor/philox.h"
 
 namespace hippograd {
 
 std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter, uint64_t stream) {
-  uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
-  std::array<uint32_t, 4> c{uint32_t(counter), uint32_t(counter >> 32), uint32_t(stream), uint32_t(stream >> 32)};
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t(0xD2511F53u) * c[0], p1 = uint64_t(0xCD9E8D57u) * c[2];
-    c = {uint32_t(p1 >> 32) ^ c[1] ^ key0, uint32_t(p1), uint32_t(p0 >> 32) ^ c[3] ^ key1, uint32_t(p0)};
-    key0 += 0x9E3779B9u;   // golden ratio
-    key1 += 0xBB67AE85u;   // sqrt(3) - 1
-  }
-  return c;
+  const PhiloxBlock b = philox_block(seed, counter, stream);
+  return {b.word[0], b.word[1], b.word[2], b.word[3]};
 }
 
 Array Generator::take(int64_t count, Device device) {

@@ -3,7 +3,7 @@
 // the compiler vectorises (`omp simd`: no element depends on another). Walking strides, buffering rows that are not dense
 // and sharing work among threads is done once for all, in elementwise.cpp, on rows of bytes. The layout never changes a bit
 // of the result. elementwise_*.cpp instantiate the loops, one file per element type (compile time).
-#include "tensor/kernels/elementwise.h"
+#include "tensor/kernels/pointwise_types.h"
 
 namespace hippograd::cpu {
 
@@ -28,22 +28,7 @@ template <class T> TernaryRow ternary_row(int id);
 
 // ---- instantiation ----
 
-// A functor from its parameters: it takes as many as it has members.
-template <class F> HIPPOGRAD_INLINE F make(double p, double q) {
-  if constexpr (requires { F{p, q}; }) return F{p, q};
-  else if constexpr (requires { F{p}; }) return F{p};
-  else return F{};
-}
-template <class F> constexpr bool is_exact() {
-  if constexpr (requires { F::exact; }) return F::exact; else return false;
-}
-template <class F> constexpr bool has_condition() {
-  if constexpr (requires { F::condition; }) return F::condition; else return false;
-}
-template <class T, class F> constexpr bool takes() { return (F::types & type_bit<T>()) != 0; }
-
-// The element type of f's result: integers do not grow (C++ would make an int of two bytes).
-template <class T, class Q> using Result = std::conditional_t<std::is_integral_v<Q> && !std::is_same_v<Q, bool>, T, Q>;
+using pointwise::has_condition, pointwise::is_exact, pointwise::make, pointwise::Result, pointwise::takes;
 
 template <class T, class F> constexpr UnaryRow make_unary_row() {
   if constexpr (!takes<T, F>()) return {};

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "tensor/parallel.h"
+#include "tensor/philox.h"
 
 namespace hippograd {
 namespace kernels {
@@ -18,10 +19,6 @@ struct State {
   uint64_t seed, offset;
   explicit State(const Array& s) : seed(uint64_t(s.data<int64_t>()[0])), offset(uint64_t(s.data<int64_t>()[1])) {}
 };
-
-double unit53(uint32_t high, uint32_t low) {   // 53 random bits in [0, 1)
-  return double((uint64_t(high) << 32 | low) >> 11) * 0x1p-53;
-}
 
 // f(block, first element of the block, number of elements) for every Philox block of n elements.
 template <class F> void for_blocks(const State& s, int64_t n, int per_block, F f) {

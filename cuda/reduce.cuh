@@ -1,0 +1,216 @@
+#pragma once
+// Reductions of any set of dimensions of an array of any strides (tensor/kernels/reduce.h):
+//
+//   y[k] = finish(join over r of x[kept(k) + reduced(r)])       0 <= k < K outputs, 0 <= r < R elements each
+//
+// The geometry is two walks: one over what is kept (offsets in x and y), one over what is reduced (offsets in x). The
+// innermost dimension of x decides:
+//   rows      it is reduced: 1 to 32 lanes of a warp, or a block, share an output; 16-byte loads where the memory allows it
+//   columns   it is kept: neighbouring threads have neighbouring outputs; groups of threads share a column and join in order
+// Few outputs over much data: the elements of an output are cut into pieces (by the shape alone), each reduced by one block
+// into scratch memory, and a second launch joins the pieces. Every tree is fixed by the shapes and strides: the same bits in
+// every run. No atomics.
+//
+// An operation is a struct with
+//   In, Total                         element type; what is accumulated (floats: double)
+//   Total none()                      of no elements
+//   Total block(In x[N], at, step)    of N elements at positions at, at + step, ...: joined in their own precision
+//   Total join(Total a, Total b)
+//   void  write(Total, int64_t at, int64_t n)    the result over n elements, to element offset `at` of the output
+//
+// Bytes moved: those of x, once; 16 elements per thread are loaded before the first is used.
+#include "cuda/convert.cuh"
+
+namespace hippograd::cuda {
+
+inline constexpr int kReduceThreads = 256;
+inline constexpr int kReduceMost = 4096;        // pieces of an output at most
+inline constexpr int64_t kReducePiece = 8192;   // elements of a piece at least
+
+// Cutting of the R positions of an output: piece s takes [s * length, (s + 1) * length).
+struct Pieces { int64_t count = 1, length = 0; };
+
+template <class T> inline constexpr int kBatch = sizeof(T) >= 8 ? 8 : 16;   // elements of a thread loaded together
+
+// The lanes of a group are neighbours in a warp; the group is a power of two.
+template <class Op> HIPPOGRAD_DEVICE typename Op::Total group_join(const Op& op, typename Op::Total t, int group) {
+  for (int lanes = group / 2; lanes > 0; lanes /= 2) t = op.join(t, shuffle_xor(t, lanes));
+  return t;
+}
+template <class Op> struct JoinOf {
+  const Op& op;
+  HIPPOGRAD_DEVICE typename Op::Total operator()(const typename Op::Total& a, const typename Op::Total& b) const { return op.join(a, b); }
+};
+// Room for one Total per warp, without running constructors.
+template <class T> struct alignas(16) WarpScratch { char bytes[32 * sizeof(T)]; };
+
+// One output (or one piece of it) per group of `group` threads; group <= 32 or the whole block. A position is V elements; the
+// `tail` elements after the last position belong to the last piece.
+template <class Op, int V> __global__ void __launch_bounds__(kReduceThreads)
+reduce_rows(Op op, const typename Op::In* __restrict__ x, Walk<2> kept, Walk<1> reduced, Pieces pieces, int group, int tail, typename Op::Total* partial) {
+  using In = typename Op::In;
+  using Total = typename Op::Total;
+  constexpr int N = kBatch<In> / V > 0 ? kBatch<In> / V : 1;
+  const int64_t per_block = kReduceThreads / group, units = kept.numel * pieces.count;
+  const int64_t unit = int64_t(blockIdx.x) * per_block + threadIdx.x / group;
+  const int lane = int(threadIdx.x) % group;
+  const bool valid = unit < units;                       // lanes beyond the last output help in the joins
+  const int64_t k = valid ? unit / pieces.count : 0, piece = valid ? unit % pieces.count : 0;
+  const auto at = kept.at(k);
+  const In* from = x + at.of[1];
+  const bool last = piece == pieces.count - 1;
+  const int64_t begin = piece * pieces.length, end = valid ? (last ? reduced.numel : begin + pieces.length) : 0;
+  Total total = op.none();
+  int64_t r = begin + lane;
+  for (; r + (N - 1) * group < end; r += N * group) {
+    Pack<In, V> p[N];
+#pragma unroll
+    for (int i = 0; i < N; ++i) p[i] = *reinterpret_cast<const Pack<In, V>*>(from + reduced.at(r + i * group).of[0]);
+    if constexpr (V == 1) {
+      In v[N];
+#pragma unroll
+      for (int i = 0; i < N; ++i) v[i] = p[i].v[0];
+      total = op.join(total, op.block(v, r, group));
+    } else {
+#pragma unroll
+      for (int i = 0; i < N; ++i) total = op.join(total, op.block(p[i].v, (r + i * group) * V, 1));
+    }
+  }
+  for (; r < end; r += group) {
+    const Pack<In, V> p = *reinterpret_cast<const Pack<In, V>*>(from + reduced.at(r).of[0]);
+    total = op.join(total, op.block(p.v, r * V, 1));
+  }
+  if (V > 1 && last && valid && lane < tail) {           // one dimension: positions follow each other in memory
+    const In v[1] = {from[reduced.numel * V + lane]};
+    total = op.join(total, op.block(v, reduced.numel * V + lane, 1));
+  }
+  if (group <= 32) {
+    total = group_join(op, total, group);
+  } else {
+    __shared__ WarpScratch<Total> scratch;
+    total = block_join(total, op.none(), reinterpret_cast<Total*>(scratch.bytes), JoinOf<Op>{op});
+  }
+  if (!valid || lane != 0) return;
+  if (partial) partial[unit] = total;                    // (K, pieces)
+  else op.write(total, at.of[0], reduced.numel * V + tail);
+}
+
+// Block of `width` columns x (256 / width) threads per column.
+template <class Op> __global__ void __launch_bounds__(kReduceThreads)
+reduce_columns(Op op, const typename Op::In* __restrict__ x, Walk<2> kept, Walk<1> reduced, Pieces pieces, int width, typename Op::Total* partial) {
+  using In = typename Op::In;
+  using Total = typename Op::Total;
+  constexpr int N = kBatch<In>;
+  const int64_t blocks = (kept.numel + width - 1) / width;
+  const int64_t piece = int64_t(blockIdx.x) / blocks, k = int64_t(blockIdx.x) % blocks * width + threadIdx.x % width;
+  const int depth = kReduceThreads / width, row = int(threadIdx.x) / width;
+  const bool valid = k < kept.numel;
+  const auto at = kept.at(valid ? k : 0);
+  const In* from = x + at.of[1];
+  const int64_t begin = piece * pieces.length, end = valid ? (piece == pieces.count - 1 ? reduced.numel : begin + pieces.length) : 0;
+  Total total = op.none();
+  int64_t r = begin + row;
+  for (; r + (N - 1) * depth < end; r += N * depth) {
+    In v[N];
+#pragma unroll
+    for (int i = 0; i < N; ++i) v[i] = from[reduced.at(r + i * depth).of[0]];
+    total = op.join(total, op.block(v, r, depth));
+  }
+  for (; r < end; r += depth) {
+    const In v[1] = {from[reduced.at(r).of[0]]};
+    total = op.join(total, op.block(v, r, 1));
+  }
+  __shared__ alignas(16) char memory[kReduceThreads * sizeof(Total)];
+  Total* scratch = reinterpret_cast<Total*>(memory);
+  for (int half = depth / 2; half > 0; half /= 2) {      // a tree over the threads of a column
+    if (row >= half && row < 2 * half) scratch[threadIdx.x - half * width] = total;
+    __syncthreads();
+    if (row < half) total = op.join(total, scratch[threadIdx.x]);
+    __syncthreads();
+  }
+  if (!valid || row != 0) return;
+  if (partial) partial[piece * kept.numel + k] = total;  // (pieces, K)
+  else op.write(total, at.of[0], reduced.numel);
+}
+
+// Joins the pieces of each output: piece s of output k lies at s * piece_stride + k * output_stride. A block per output, or a
+// thread. No pieces: the value of an empty reduction.
+template <class Op> __global__ void __launch_bounds__(kReduceThreads)
+reduce_pieces(Op op, const typename Op::Total* partial, Walk<2> kept, int64_t count, int64_t piece_stride, int64_t output_stride, bool block_each, int64_t n) {
+  using Total = typename Op::Total;
+  const int64_t k = block_each ? int64_t(blockIdx.x) : int64_t(blockIdx.x) * kReduceThreads + threadIdx.x;
+  Total total = op.none();
+  if (k < kept.numel)
+    for (int64_t s = block_each ? threadIdx.x : 0; s < count; s += block_each ? kReduceThreads : 1)
+      total = op.join(total, partial[s * piece_stride + k * output_stride]);
+  if (block_each) {
+    __shared__ WarpScratch<Total> scratch;
+    total = block_join(total, op.none(), reinterpret_cast<Total*>(scratch.bytes), JoinOf<Op>{op});
+    if (threadIdx.x != 0) return;
+  }
+  if (k < kept.numel) op.write(total, kept.at(k).of[0], n);
+}
+
+// ---- planning: plain host code ----
+
+struct ReducePlan {
+  Walk<2> kept;        // offsets in (y, x)
+  Walk<1> reduced;     // offsets in x
+  bool rows;
+};
+ReducePlan plan_reduction(const Array& x, const Array& y);
+// Turns `reduced` into a walk over packs of V elements; false if it cannot be. `tail`: elements left over.
+bool reduce_as_packs(ReducePlan& plan, const void* x, int itemsize, int V, int& tail);
+int group_for(int64_t positions);                                                    // threads per output, rows
+Pieces pieces_for(int64_t positions, int64_t blocks, int64_t per_block_least);       // cut where blocks are few
+void check_reduction(const char* op, const Array& x, const Array& y);
+
+template <class Op> void reduce_pieces_launch(const char* name, const Op& op, const typename Op::Total* partial, const Walk<2>& kept,
+                                              int64_t count, int64_t piece_stride, int64_t output_stride, int64_t n) {
+  const bool block_each = count > 32;
+  launch(name, reduce_pieces<Op>, block_each ? unsigned(kept.numel) : blocks_for(kept.numel, kReduceThreads), kReduceThreads, 0,
+         op, partial, kept, count, piece_stride, output_stride, block_each, n);
+}
+
+template <class Op, int V> void launch_rows(const char* name, const Op& op, const typename Op::In* x, const ReducePlan& p, int tail) {
+  using Total = typename Op::Total;
+  const int64_t K = p.kept.numel, positions = p.reduced.numel;
+  int group = group_for(positions);
+  const Pieces pieces = group < kReduceThreads ? Pieces{1, positions} : pieces_for(positions, K, kReducePiece / V);
+  const unsigned blocks = blocks_for(K * pieces.count, kReduceThreads / group);
+  if (pieces.count == 1) return launch(name, reduce_rows<Op, V>, blocks, kReduceThreads, 0, op, x, p.kept, p.reduced, pieces, group, tail, nullptr);
+  const Workspace partial(size_t(K * pieces.count) * sizeof(Total));
+  launch(name, reduce_rows<Op, V>, blocks, kReduceThreads, 0, op, x, p.kept, p.reduced, pieces, group, tail, partial.as<Total>());
+  reduce_pieces_launch(name, op, partial.as<Total>(), p.kept, pieces.count, 1, pieces.count, positions * V + tail);
+}
+
+template <class Op> void launch_columns(const char* name, const Op& op, const typename Op::In* x, const ReducePlan& p) {
+  using Total = typename Op::Total;
+  const int64_t K = p.kept.numel, R = p.reduced.numel;
+  int width = 1;                                         // as wide as the columns, unless they are short
+  while (width < K && width < 32) width *= 2;
+  while (width < K && width < kReduceThreads && (kReduceThreads / width) * kBatch<typename Op::In> > R) width *= 2;
+  const int64_t column_blocks = (K + width - 1) / width, depth = kReduceThreads / width;
+  const Pieces pieces = pieces_for(R, column_blocks, 4 * kBatch<typename Op::In> * depth);
+  const unsigned blocks = unsigned(column_blocks * pieces.count);
+  if (pieces.count == 1) return launch(name, reduce_columns<Op>, blocks, kReduceThreads, 0, op, x, p.kept, p.reduced, pieces, width, nullptr);
+  const Workspace partial(size_t(K * pieces.count) * sizeof(Total));
+  launch(name, reduce_columns<Op>, blocks, kReduceThreads, 0, op, x, p.kept, p.reduced, pieces, width, partial.as<Total>());
+  reduce_pieces_launch(name, op, partial.as<Total>(), p.kept, pieces.count, K, 1, R);
+}
+
+// y: geometry of the output that op.write writes. V: elements of a pack, where the operation is worth its compile time.
+template <int V, class Op> void reduce(const char* name, const Op& op, const Array& x, const Array& y) {
+  using In = typename Op::In;
+  if (y.numel() == 0) return;
+  ReducePlan plan = plan_reduction(x, y);
+  if (x.numel() == 0) return reduce_pieces_launch<Op>(name, op, nullptr, plan.kept, 0, 1, 1, 0);
+  const In* data = x.data<In>();
+  if (!plan.rows) return launch_columns(name, op, data, plan);
+  int tail = 0;
+  if constexpr (V > 1)
+    if (reduce_as_packs(plan, data, sizeof(In), V, tail)) return launch_rows<Op, V>(name, op, data, plan, tail);
+  launch_rows<Op, 1>(name, op, data, plan, 0);
+}
+
+}  // namespace hippograd::cuda

@@ -1,0 +1,179 @@
+// Mean and variance, log-sum-exp, norms, each in one pass over the data.
+//
+// moments    blocks (n, mean, m2) of 16 elements joined by Chan, Golub & LeVeque (1979), in double precision:
+//            mean = (n_a mean_a + n_b mean_b) / n,  m2 = m2_a + m2_b + (mean_b - mean_a)^2 n_a n_b / n
+// logsumexp  (top, sum exp(x - top)): the lesser top's sum is scaled by exp(top_lesser - top)
+// norm       sum of |x|^p in double precision, then the root; p = 0: a count; p = +-inf: an extreme
+#include <cmath>
+
+#include "cuda/reduce.cuh"
+#include "tensor/kernels/reduce.h"
+
+namespace hippograd::cuda {
+namespace {
+
+template <class T> struct RealOf { using type = T; };
+template <class R> struct RealOf<std::complex<R>> { using type = R; };
+template <class T> using Real = typename RealOf<T>::type;
+
+// ---- moments ----
+
+template <class M> struct MomentTotal { double n; M mean; double m2; };
+template <class T> struct Moments {
+  using In = T;
+  using M = std::conditional_t<is_complex_v<T>, complex128, double>;
+  using Total = MomentTotal<M>;
+  T* mean;
+  Real<T>* m2;
+  static HIPPOGRAD_DEVICE M weighted(double a, const M& x, double b, const M& y) {
+    if constexpr (is_complex_v<M>) return M(a * x.real() + b * y.real(), a * x.imag() + b * y.imag());
+    else return a * x + b * y;
+  }
+  static HIPPOGRAD_DEVICE double square_distance(const M& a, const M& b) {
+    if constexpr (is_complex_v<M>) return (a.real() - b.real()) * (a.real() - b.real()) + (a.imag() - b.imag()) * (a.imag() - b.imag());
+    else return (a - b) * (a - b);
+  }
+  HIPPOGRAD_DEVICE Total none() const { return {0, M(0), 0}; }
+  template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
+    M sum = convert<M>(x[0]);
+#pragma unroll
+    for (int i = 1; i < N; ++i) sum = weighted(1, sum, 1, convert<M>(x[i]));
+    const M center = N == 1 ? sum : weighted(1.0 / N, sum, 0, M(0));
+    double m2 = 0;
+#pragma unroll
+    for (int i = 0; i < N; ++i) m2 += square_distance(convert<M>(x[i]), center);
+    return {double(N), center, m2};
+  }
+  HIPPOGRAD_DEVICE Total join(const Total& a, const Total& b) const {
+    if (a.n == 0) return b;
+    if (b.n == 0) return a;
+    const double n = a.n + b.n, share = 1 / n;
+    return {n, weighted(a.n * share, a.mean, b.n * share, b.mean), a.m2 + b.m2 + square_distance(a.mean, b.mean) * (a.n * b.n * share)};
+  }
+  HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t n) const {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    mean[at] = convert<T>(n == 0 ? M(nan) : t.mean);
+    if constexpr (std::is_same_v<T, compute_t<T>>) m2[at] = Real<T>(t.m2);
+    else store(m2[at], float(t.m2));
+  }
+};
+
+void moments(CArray x, MArray mean, MArray m2) {
+  check_reduction("moments", x, mean);
+  visit(InexactBf16{}, x.dtype(), "var", [&]<class T>() {
+    if (mean.dtype() != x.dtype() || m2.dtype() != dtype_of<Real<T>>) fail<DtypeError>("moments: outputs must be ", x.dtype(), " and its real type");
+    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("moments", Moments<T>{mean.data<T>(), m2.data<Real<T>>()}, x, mean);
+  });
+}
+
+// ---- log-sum-exp ----
+
+template <class C> struct ExpTotal { C top; double sum; };
+template <class T> struct LogSumExp {
+  using In = T;
+  using C = compute_t<T>;
+  using Total = ExpTotal<C>;
+  T* y;
+  static HIPPOGRAD_DEVICE C higher(C a, C b) { return b > a || b != b ? b : a; }
+  static HIPPOGRAD_DEVICE C infinity() { return std::numeric_limits<C>::infinity(); }
+  HIPPOGRAD_DEVICE Total none() const { return {-infinity(), 0}; }
+  template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
+    C top = load(x[0]);
+#pragma unroll
+    for (int i = 1; i < N; ++i) top = higher(top, load(x[i]));
+    if (top == -infinity()) return {top, 0};
+    C sum = 0;
+#pragma unroll
+    for (int i = 0; i < N; ++i) sum += exp(load(x[i]) - top);
+    return {top, double(sum)};
+  }
+  HIPPOGRAD_DEVICE Total join(const Total& a, const Total& b) const {
+    const C top = higher(a.top, b.top);
+    return {top, scaled(a, top) + scaled(b, top)};
+  }
+  static HIPPOGRAD_DEVICE double scaled(const Total& t, C top) { return t.top == top ? t.sum : t.sum * double(exp(t.top - top)); }
+  HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t) const {
+    const bool infinite = t.top == infinity() || t.top == -infinity();
+    store(y[at], infinite ? t.top : C(double(t.top) + log(t.sum)));   // a NaN stays
+  }
+};
+
+void logsumexp(CArray x, MArray y) {
+  check_reduction("logsumexp", x, y);
+  if (x.dtype() != y.dtype()) fail<DtypeError>("logsumexp: input is ", x.dtype(), ", output ", y.dtype());
+  visit(FloatBf16{}, x.dtype(), "logsumexp", [&]<class T>() {
+    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("logsumexp", LogSumExp<T>{y.data<T>()}, x, y);
+  });
+}
+
+// ---- norms ----
+
+template <class T> HIPPOGRAD_DEVICE auto magnitude(const T& x) {
+  if constexpr (is_complex_v<T>) return hypot(x.real(), x.imag());
+  else return fabs(load(x));
+}
+template <class T> HIPPOGRAD_DEVICE void write_real(Real<T>* y, int64_t at, double v) {
+  if constexpr (std::is_same_v<T, compute_t<T>>) y[at] = Real<T>(v);
+  else store(y[at], float(v));
+}
+
+enum class Power { zero, one, two, other };
+template <class T, Power kPower> struct PowerSum {
+  using In = T;
+  using Total = double;
+  Real<T>* y;
+  double p;
+  HIPPOGRAD_DEVICE Total none() const { return 0; }
+  template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
+    double sum = 0;
+#pragma unroll
+    for (int i = 0; i < N; ++i) {
+      if constexpr (kPower == Power::two && is_complex_v<T>) sum += double(x[i].real()) * double(x[i].real()) + double(x[i].imag()) * double(x[i].imag());
+      else if constexpr (kPower == Power::two) sum += double(load(x[i])) * double(load(x[i]));
+      else if constexpr (kPower == Power::one) sum += double(magnitude(x[i]));
+      else if constexpr (kPower == Power::zero) sum += magnitude(x[i]) != 0;
+      else sum += double(pow(magnitude(x[i]), Real<compute_t<T>>(p)));
+    }
+    return sum;
+  }
+  HIPPOGRAD_DEVICE Total join(Total a, Total b) const { return a + b; }
+  HIPPOGRAD_DEVICE void write(Total t, int64_t at, int64_t) const {
+    write_real<T>(y, at, kPower == Power::two ? sqrt(t) : kPower == Power::other ? pow(t, 1 / p) : t);
+  }
+};
+template <class T> struct ExtremeMagnitude {
+  using In = T;
+  using Total = Real<compute_t<T>>;
+  Real<T>* y;
+  bool least;
+  HIPPOGRAD_DEVICE Total none() const { return least ? std::numeric_limits<Total>::infinity() : Total(0); }
+  template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
+    Total best = magnitude(x[0]);
+#pragma unroll
+    for (int i = 1; i < N; ++i) best = join(best, magnitude(x[i]));
+    return best;
+  }
+  HIPPOGRAD_DEVICE Total join(Total a, Total b) const { return (least ? b < a : b > a) || b != b ? b : a; }
+  HIPPOGRAD_DEVICE void write(Total t, int64_t at, int64_t) const { write_real<T>(y, at, t); }
+};
+
+void norm(CArray x, double p, MArray y) {
+  check_reduction("norm", x, y);
+  visit(InexactBf16{}, x.dtype(), "norm", [&]<class T>() {
+    if (y.dtype() != dtype_of<Real<T>>) fail<DtypeError>("norm: input is ", x.dtype(), ", output ", y.dtype());
+    Real<T>* to = y.data<Real<T>>();
+    constexpr int V = std::is_same_v<compute_t<T>, float> ? kPack<T> : 1;
+    if (p == 2) reduce<V>("norm", PowerSum<T, Power::two>{to, p}, x, y);
+    else if (p == 1) reduce<1>("norm", PowerSum<T, Power::one>{to, p}, x, y);
+    else if (p == 0) reduce<1>("norm", PowerSum<T, Power::zero>{to, p}, x, y);
+    else if (std::isinf(p)) reduce<1>("norm", ExtremeMagnitude<T>{to, p < 0}, x, y);
+    else reduce<1>("norm", PowerSum<T, Power::other>{to, p}, x, y);
+  });
+}
+
+const Bind b0(kernels::moments, DeviceKind::CUDA, moments, kTakesBf16);
+const Bind b1(kernels::logsumexp, DeviceKind::CUDA, logsumexp, kTakesBf16);
+const Bind b2(kernels::norm, DeviceKind::CUDA, norm, kTakesBf16);
+
+}  // namespace
+}  // namespace hippograd::cuda
