@@ -5,6 +5,7 @@
 #include "bindings/node.h"
 #include "tensor/backend.h"
 #include "tensor/build_info.h"
+#include "tensor/kernels/matmul.h"
 #include "tensor/parallel.h"
 
 namespace hippograd::python {
@@ -157,6 +158,8 @@ void bind_inspect(py::module_& m) {
   def_function("promote_types(type1, type2)", [](DType a, DType b) { return promote(a, b); });
   def_function("get_num_threads()", [] { return int64_t(num_threads()); });
   def_function("set_num_threads(n)", [](int64_t n) { set_num_threads(int(n)); });
+  def_function("_allow_tf32(mode)", [](bool allowed) { allow_tf32(allowed); });
+  def_function("_tf32_allowed()", [] { return tf32_allowed(); });
   def_function("_why_unavailable()", [] { return why_unavailable(DeviceKind::CUDA); });
   def_function("memory_stats()", [] {
     const AllocatorStats s = allocator_stats();

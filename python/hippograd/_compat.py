@@ -52,13 +52,17 @@ def are_deterministic_algorithms_enabled():
 
 
 def set_float32_matmul_precision(precision):
+    """'highest': products of float32 matrices in fp32; 'high', 'medium': on CUDA they may round their operands to tf32."""
     if precision not in ("highest", "high", "medium"):
         raise ValueError(f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', got {precision!r}")
     _state["precision"] = precision
+    _C._allow_tf32(precision != "highest")
 
 
 def get_float32_matmul_precision():
-    return _state["precision"]
+    if not _C._tf32_allowed():
+        return "highest"
+    return "medium" if _state["precision"] == "medium" else "high"
 
 
 def set_flush_denormal(mode):

@@ -28,3 +28,19 @@ def test_doctor_reports_and_succeeds():
     assert result.returncode == 0, result.stdout + result.stderr
     for word in (_build.version, "threads", "GPU", "python"):
         assert word in result.stdout
+
+
+def test_float32_matmul_precision():
+    """As in PyTorch: two faces of one setting, off by default; it acts on CUDA only."""
+    a = hg.tensor([[1.0 + 2.0**-20]])
+    assert hg.get_float32_matmul_precision() == "highest" and hg.backends.cuda.matmul.allow_tf32 is False
+    try:
+        hg.set_float32_matmul_precision("medium")
+        assert hg.get_float32_matmul_precision() == "medium" and hg.backends.cuda.matmul.allow_tf32 is True
+        assert (a @ hg.ones(1, 1)).item() == a.item()   # the CPU has no such mode
+        hg.backends.cuda.matmul.allow_tf32 = False
+        assert hg.get_float32_matmul_precision() == "highest"
+        with pytest.raises(ValueError, match="'highest', 'high' or 'medium', got 'low'"):
+            hg.set_float32_matmul_precision("low")
+    finally:
+        hg.set_float32_matmul_precision("highest")
