@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import hippograd as hg
 from hippograd import _build, _processor
 
 
