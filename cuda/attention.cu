@@ -9,6 +9,8 @@
 //   dk, dv     rows are keys, other are the queries of all heads that share them, in order: no atomics
 #include "cuda/attention.cuh"
 
+#include <optional>
+
 namespace hippograd::cuda {
 namespace {
 
@@ -20,6 +22,7 @@ template <class T> struct Problem {
   Slices<T> q, k, v, mask, dout;
   bool boolean_mask;
   const int64_t* state;
+  const int* only_if;   // given and 0: the result is there already
 
   // Score of one pair after clamp and mask; -inf hides it. `clamped`: beyond the bounds of the clamp.
   HIPPOGRAD_DEVICE T shown(int64_t mask_at, int64_t l, int64_t m, T raw, bool& clamped) const {
@@ -119,6 +122,7 @@ struct Part {
     head = block % heads, batch = block / heads;
   }
 };
+template <class T> HIPPOGRAD_DEVICE bool is_done(const Problem<T>& a) { return a.only_if && *a.only_if == 0; }
 template <class T> HIPPOGRAD_DEVICE void store_half_or_full(void* to, bool half, int64_t i, T x) {
   if constexpr (std::is_same_v<T, float>)
     if (half) return store(static_cast<bfloat16*>(to)[i], x);
@@ -126,6 +130,7 @@ template <class T> HIPPOGRAD_DEVICE void store_half_or_full(void* to, bool half,
 }
 
 template <class T> __global__ void __launch_bounds__(32 * kWarps) attention_forward(Problem<T> a, void* out, T* lse, int64_t chunks) {
+  if (is_done(a)) return;
   extern __shared__ double shared_memory[];
   Memory<T>& s = *reinterpret_cast<Memory<T>*>(shared_memory);
   const AttentionSizes& n = a.sizes;
@@ -177,7 +182,7 @@ template <class T> __global__ void __launch_bounds__(32 * kWarps) attention_forw
 template <class T> __global__ void inner_products(Problem<T> a, Slices<T> out, const T* lse, T* inner) {
   const AttentionSizes& n = a.sizes;
   const int64_t row = int64_t(blockIdx.x) * kWarps + threadIdx.x / 32, lane = threadIdx.x % 32;
-  if (row >= n.batch * n.heads * n.queries) return;
+  if (is_done(a) || row >= n.batch * n.heads * n.queries) return;
   const int64_t slice = row / n.queries;
   const int64_t at = a.dout.slice(slice / n.heads, slice % n.heads) + row % n.queries * a.dout.row;
   T sum = 0;
@@ -203,6 +208,7 @@ template <class T> struct PairGradient {
 
 template <class T>
 __global__ void __launch_bounds__(32 * kWarps) query_gradient(Problem<T> a, const T* lse, const T* inner, void* dq, void* dmask, int64_t chunks) {
+  if (is_done(a)) return;
   extern __shared__ double shared_memory[];
   Memory<T>& s = *reinterpret_cast<Memory<T>*>(shared_memory);
   const AttentionSizes& n = a.sizes;
@@ -244,6 +250,7 @@ __global__ void __launch_bounds__(32 * kWarps) query_gradient(Problem<T> a, cons
 
 // dv (kValues) or dk: (batch, G, M, columns).
 template <class T, bool kValues> __global__ void __launch_bounds__(32 * kWarps) key_gradient(Problem<T> a, const T* lse, const T* inner, void* to, int64_t chunks) {
+  if (is_done(a)) return;
   extern __shared__ double shared_memory[];
   Memory<T>& s = *reinterpret_cast<Memory<T>*>(shared_memory);
   const AttentionSizes& n = a.sizes;
@@ -286,9 +293,10 @@ template <class T, bool kValues> __global__ void __launch_bounds__(32 * kWarps) 
     }
 }
 
-template <class T> Problem<T> problem(CArray q, CArray k, CArray v, CArray mask, CArray state, const AttentionConfig& config, const Array& dout) {
+template <class T> Problem<T> problem(CArray q, CArray k, CArray v, CArray mask, CArray state, const AttentionConfig& config, const Array& dout,
+                                            const int* only_if) {
   return {AttentionSizes(q, k, v), config, Slices<T>(q), Slices<T>(k), Slices<T>(v), Slices<T>(mask), Slices<T>(dout),
-          mask.defined() && mask.dtype() == DType::b8, state.defined() ? state.data<int64_t>() : nullptr};
+          mask.defined() && mask.dtype() == DType::b8, state.defined() ? state.data<int64_t>() : nullptr, only_if};
 }
 int64_t chunks_of(int64_t columns) { return std::max<int64_t>(1, (columns + kColumns - 1) / kColumns); }
 int64_t tiles_of(int64_t rows) { return (rows + kTile - 1) / kTile; }
@@ -298,9 +306,27 @@ template <class... P, class... A> void launch_parts(const char* name, void (*ker
   if (parts > 0) launch(name, kernel, unsigned(parts), 32 * kWarps, shared, arguments...);
 }
 
+// Set by the fast kernels, if they must not be believed.
+class Special {
+ public:
+  Special() : memory_(sizeof(int)) { check(cudaMemsetAsync(get(), 0, sizeof(int), stream()), "attention"); }
+  int* get() const { return memory_.as<int>(); }
+ private:
+  Workspace memory_;
+};
+
 void forward(CArray q, CArray k, CArray v, CArray mask, CArray state, const AttentionConfig& config, MArray out, MArray lse) {
+  std::optional<Special> special;
+  if (q.dtype() == DType::bf16) {
+    if (config.causal) special.emplace();
+    if (fast_attention_forward(q, k, v, mask, config, out, lse, special ? special->get() : nullptr)) {
+      if (!special) return;
+    } else {
+      special.reset();
+    }
+  }
   visit(FloatTypes{}, compute_dtype(q.dtype()), "attention", [&]<class T>() {
-    const auto a = problem<T>(q, k, v, mask, state, config, Array());
+    const auto a = problem<T>(q, k, v, mask, state, config, Array(), special ? special->get() : nullptr);
     const AttentionSizes& n = a.sizes;
     const int64_t chunks = chunks_of(n.value_width);
     launch_parts("attention", attention_forward<T>, n.batch * n.heads * tiles_of(n.queries) * chunks, sizeof(Memory<T>), a, out.raw(), lse.data<T>(), chunks);
@@ -309,8 +335,17 @@ void forward(CArray q, CArray k, CArray v, CArray mask, CArray state, const Atte
 
 void backward(CArray q, CArray k, CArray v, CArray mask, CArray state, const AttentionConfig& config, CArray out, CArray lse, CArray dout, MArray dq,
               MArray dk, MArray dv, MArray dmask) {
+  std::optional<Special> special;
+  if (q.dtype() == DType::bf16) {
+    if (config.causal) special.emplace();
+    if (fast_attention_backward(q, k, v, mask, config, out, lse, dout, dq, dk, dv, special ? special->get() : nullptr)) {
+      if (!special) return;
+    } else {
+      special.reset();
+    }
+  }
   visit(FloatTypes{}, compute_dtype(q.dtype()), "attention", [&]<class T>() {
-    const auto a = problem<T>(q, k, v, mask, state, config, dout);
+    const auto a = problem<T>(q, k, v, mask, state, config, dout, special ? special->get() : nullptr);
     const AttentionSizes& n = a.sizes;
     const int64_t rows = n.batch * n.heads * n.queries, keys = n.batch * n.groups * tiles_of(n.keys);
     const Workspace memory(size_t(rows) * sizeof(T));

@@ -65,9 +65,11 @@ HIPPOGRAD_DEVICE float uniform_draw(const int64_t* state, uint64_t i) {
   return float(word >> 8) * 0x1p-24f;
 }
 
-// bf16 on tensor cores (attention_mma.cu); they say whether they took the call.
-bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse);
-bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, CArray out, CArray lse, CArray dout,
-                             MArray dq, MArray dk, MArray dv, MArray dmask);
+// bf16 on tensor cores (attention_mma.cu); they say whether they took the call. Then `*special` (on the device) becomes 1 where an
+// infinity or NaN would have met a hidden pair: the result is to be computed again by the kernels that never multiply by a
+// hidden weight.
+bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse, int* special);
+bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, CArray out, CArray lse, CArray dout, MArray dq,
+                             MArray dk, MArray dv, int* special);
 
 }  // namespace hippograd::cuda

@@ -1,0 +1,559 @@
+// Attention in bf16 on tensor cores (mma.sync m16n8k16, f32 sums), for P = Q in {32, 64, 128} without mask, clamp, dropout.
+// FlashAttention-2 (Dao 2023): scores of a tile live in registers only; the accumulator layout of one product is the operand
+// layout of the next.
+//
+//   forward   a block owns 64 M queries, a warp 16 M of them; online softmax over tiles of 64 keys
+//   dq        a block owns 64 queries:  p = exp(s - lse),  ds = p (dout v^T - inner),  dq = scale sum ds k
+//   dk, dv    a block owns 64 keys and walks over the queries of all heads that share them, in order; it computes the
+//             transposed scores k q^T, so that p^T and ds^T are left operands:  dv = p^T dout,  dk = scale ds^T q
+// Seven products instead of five, but no sum crosses a block: no atomics, the order is fixed. Tiles come by cp.async into two
+// buffers, rows swizzled by 16-byte chunks so that ldmatrix meets no bank conflict.
+//
+// A hidden key must not matter even if it holds NaN, but 0 NaN = NaN in a product. Only tiles on the causal diagonal have hidden
+// pairs: there a block looks for infinities and NaN in the right operand, and reports them; the kernels of attention.cu, which
+// never multiply by a hidden weight, then do it all again.
+//
+// Bound: 4 P L M flops per head forward, 14 P L M backward (7 products of 2 P L M); shared memory reads 256 / M bytes per
+// product of 4096 multiply-adds, so M = 2 keeps them below half of the tensor cores' need.
+#include "cuda/attention.cuh"
+
+namespace hippograd::cuda {
+namespace {
+
+constexpr int kWarps = 4, kThreads = 32 * kWarps, kTile = 64;   // rows of a streamed tile
+
+// ---- instructions ----
+HIPPOGRAD_DEVICE uint32_t shared_address(const void* p) { return uint32_t(__cvta_generic_to_shared(p)); }
+HIPPOGRAD_DEVICE void copy16_async(uint32_t to, const void* from, bool valid) {   // zeros if not valid
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(valid ? 16 : 0));
+}
+HIPPOGRAD_DEVICE void copy4_async(uint32_t to, const void* from, bool valid) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(valid ? 4 : 0));
+}
+HIPPOGRAD_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;"); }
+HIPPOGRAD_DEVICE void wait_for_copies() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
+HIPPOGRAD_DEVICE void load_matrices(uint32_t (&r)[4], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(address));
+}
+HIPPOGRAD_DEVICE void load_matrices_transposed(uint32_t (&r)[4], uint32_t address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(address));
+}
+HIPPOGRAD_DEVICE void multiply_add(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {   // c (16, 8) += a (16, 16) b (16, 8)
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+HIPPOGRAD_DEVICE float power_of_2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+HIPPOGRAD_DEVICE uint32_t pack(float low, float high) {
+  uint32_t y;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+  return y;
+}
+HIPPOGRAD_DEVICE float quad_max(float x) {   // over the four lanes that hold a row
+  x = fmaxf(x, __shfl_xor_sync(kFullWarp, x, 1));
+  return fmaxf(x, __shfl_xor_sync(kFullWarp, x, 2));
+}
+HIPPOGRAD_DEVICE float quad_sum(float x) {
+  x += __shfl_xor_sync(kFullWarp, x, 1);
+  return x + __shfl_xor_sync(kFullWarp, x, 2);
+}
+
+// ---- tiles in shared memory: rows of P numbers in chunks of 16 bytes ----
+template <int P> struct Tile {
+  uint32_t base;
+  static constexpr int kChunks = P / 8, kBytesPerRow = 2 * P;
+  HIPPOGRAD_DEVICE uint32_t at(int row, int chunk) const {
+    const int swizzled = P == 32 ? chunk ^ ((row >> 1) & 3) : chunk ^ (row & 7);
+    return base + uint32_t(row * kBytesPerRow + swizzled * 16);
+  }
+  template <int kRows> HIPPOGRAD_DEVICE void fetch(const bfloat16* from, int64_t stride, int64_t row0, int64_t count) const {
+#pragma unroll
+    for (int i = int(threadIdx.x); i < kRows * kChunks; i += kThreads) {
+      const int row = i / kChunks, chunk = i % kChunks;
+      const bool valid = row0 + row < count;
+      copy16_async(at(row, chunk), valid ? from + (row0 + row) * stride + chunk * 8 : from, valid);
+    }
+  }
+  // Left operand: rows row0 ... row0 + 15, columns 16 step ... + 15.
+  HIPPOGRAD_DEVICE void left(uint32_t (&a)[4], int row0, int step) const {
+    const int lane = threadIdx.x % 32;
+    load_matrices(a, at(row0 + (lane & 15), 2 * step + (lane >> 4)));
+  }
+  // Right operand of x tile^T: its column n is row n of the tile; two neighbouring groups of 8 columns from n0 on.
+  HIPPOGRAD_DEVICE void right_transposed(uint32_t (&b)[4], int n0, int step) const {
+    const int lane = threadIdx.x % 32;
+    load_matrices(b, at(n0 + (lane & 7) + ((lane >> 4) << 3), 2 * step + ((lane >> 3) & 1)));
+  }
+  // Right operand of x tile: rows 16 step ... + 15; two groups of 8 columns from 8 chunk on.
+  HIPPOGRAD_DEVICE void right(uint32_t (&b)[4], int step, int chunk) const {
+    const int lane = threadIdx.x % 32;
+    load_matrices_transposed(b, at(16 * step + (lane & 15), chunk + (lane >> 4)));
+  }
+  // Whether this thread's share of kTile rows has an infinity or NaN: all bits of an exponent set.
+  HIPPOGRAD_DEVICE bool has_special() const {
+    bool found = false;
+    for (int i = int(threadIdx.x); i < kTile * kChunks; i += kThreads) {
+      uint32_t w[4];
+      asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3]) : "r"(base + uint32_t(i * 16)));
+#pragma unroll
+      for (int j = 0; j < 4; ++j) found |= (w[j] & 0x7f80u) == 0x7f80u || (w[j] & 0x7f800000u) == 0x7f800000u;
+    }
+    return found;
+  }
+};
+
+// Sums of a product for 16 rows and 8 kGroups columns: c[group][..], rows g and g + 8, columns 8 group + 2 (lane % 4) + {0, 1}.
+template <int kGroups> using Sums = float[kGroups][4];
+
+// Operands of 16 rows that are used again and again stay in registers where there is room.
+template <int P, bool kInRegisters> struct LeftOperand {
+  Tile<P> tile;
+  int row0;
+  uint32_t kept[kInRegisters ? P / 16 : 1][4];
+  HIPPOGRAD_DEVICE void prepare() {
+    if constexpr (kInRegisters)
+#pragma unroll
+      for (int s = 0; s < P / 16; ++s) tile.left(kept[s], row0, s);
+  }
+  HIPPOGRAD_DEVICE void get(uint32_t (&a)[4], int step) const {
+    if constexpr (kInRegisters) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) a[i] = kept[step][i];
+    } else {
+      tile.left(a, row0, step);
+    }
+  }
+};
+// c = left (16 M, P) tile^T (P, kTile)
+template <int P, bool kKept, int M> HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kKept> (&left)[M], const Tile<P>& tile) {
+#pragma unroll
+  for (int m = 0; m < M; ++m)
+#pragma unroll
+    for (int n = 0; n < kTile / 8; ++n)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) c[m][n][i] = 0;
+#pragma unroll
+  for (int s = 0; s < P / 16; ++s) {
+    uint32_t a[M][4];
+#pragma unroll
+    for (int m = 0; m < M; ++m) left[m].get(a[m], s);
+#pragma unroll
+    for (int n = 0; n < kTile / 8; n += 2) {
+      uint32_t b[4];
+      tile.right_transposed(b, 8 * n, s);
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        multiply_add(c[m][n], a[m], b[0], b[1]);
+        multiply_add(c[m][n + 1], a[m], b[2], b[3]);
+      }
+    }
+  }
+}
+// sums (16 M, P) += weights (16 M, kTile) tile (kTile, P); the weights are rounded to bf16.
+template <int P, int M> HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const Sums<kTile / 8> (&weights)[M], const Tile<P>& tile) {
+#pragma unroll
+  for (int s = 0; s < kTile / 16; ++s) {
+    uint32_t a[M][4];
+#pragma unroll
+    for (int m = 0; m < M; ++m) {
+      const float(&x)[4] = weights[m][2 * s], (&y)[4] = weights[m][2 * s + 1];
+      a[m][0] = pack(x[0], x[1]), a[m][1] = pack(x[2], x[3]), a[m][2] = pack(y[0], y[1]), a[m][3] = pack(y[2], y[3]);
+    }
+#pragma unroll
+    for (int n = 0; n < P / 8; n += 2) {
+      uint32_t b[4];
+      tile.right(b, s, n);
+#pragma unroll
+      for (int m = 0; m < M; ++m) {
+        multiply_add(sums[m][n], a[m], b[0], b[1]);
+        multiply_add(sums[m][n + 1], a[m], b[2], b[3]);
+      }
+    }
+  }
+}
+// Rows of 16 to a contiguous (count, P) array, times `factor` per half (rows g and g + 8).
+template <int P> HIPPOGRAD_DEVICE void store_rows(bfloat16* to, const Sums<P / 8>& c, int64_t row0, int64_t count, float factor0, float factor1) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t row = row0 + lane / 4 + 8 * half;
+    if (row >= count) continue;
+    const float factor = half ? factor1 : factor0;
+#pragma unroll
+    for (int n = 0; n < P / 8; ++n)
+      *reinterpret_cast<uint32_t*>(to + row * P + 8 * n + 2 * (lane % 4)) = pack(c[n][2 * half] * factor, c[n][2 * half + 1] * factor);
+  }
+}
+
+struct Problem {
+  AttentionSizes sizes;
+  Slices<float> q, k, v, dout;
+  float scale;
+  bool causal;
+  int64_t offset;
+  int* special;   // set where an infinity or NaN meets hidden pairs
+  HIPPOGRAD_DEVICE static const bfloat16* slice(const Slices<float>& x, int64_t batch, int64_t h) {
+    return static_cast<const bfloat16*>(x.data) + x.slice(batch, h);
+  }
+};
+constexpr float kLog2e = 1.44269504088896341f;
+
+// Which rows a block owns. Causal: the longest first over all heads, so that the last blocks to start are short.
+struct Part {
+  int64_t batch, head, row0;
+  HIPPOGRAD_DEVICE Part(const Problem& a, int64_t heads, int64_t rows, int tile_rows, bool last_first) {
+    const int64_t tiles = (rows + tile_rows - 1) / tile_rows, slices = a.sizes.batch * heads;
+    int64_t tile, slice;
+    if (a.causal) {
+      tile = blockIdx.x / slices, slice = blockIdx.x % slices;
+      if (last_first) tile = tiles - 1 - tile;
+    } else {
+      tile = blockIdx.x % tiles, slice = blockIdx.x / tiles;
+    }
+    batch = slice / heads, head = slice % heads, row0 = tile * tile_rows;
+  }
+};
+
+HIPPOGRAD_DEVICE int within_tile(int64_t x) { return int(max(int64_t(-1), min(x, int64_t(kTile)))); }
+// Scores of keys that a query does not see, or that do not exist, become -inf. Rows are queries.
+HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int64_t key0, int64_t query0) {
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t query = query0 + lane / 4 + 8 * half, last = a.causal ? min(query + a.offset, a.sizes.keys - 1) : a.sizes.keys - 1;
+    const int until = within_tile(last - key0);
+#pragma unroll
+    for (int c = 0; c < kTile / 8; ++c)
+#pragma unroll
+      for (int i = 0; i < 2; ++i)
+        if (8 * c + 2 * (lane % 4) + i > until) s[c][2 * half + i] = -math::kInf<float>;
+  }
+}
+
+template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kernel(Problem a, bfloat16* __restrict__ out, float* __restrict__ lse) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  constexpr int kRows = 16 * M * kWarps;
+  constexpr uint32_t kTileBytes = kTile * 2 * P;
+  const AttentionSizes& n = a.sizes;
+  const Part part(a, n.heads, n.queries, kRows, true);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const Tile<P> q_tile{shared_address(memory)};
+  const uint32_t stage0 = q_tile.base + kRows * 2 * P;   // k, v, k, v
+  const bfloat16 *k = Problem::slice(a.k, part.batch, part.head / n.shared), *v = Problem::slice(a.v, part.batch, part.head / n.shared);
+  const auto fetch = [&](int64_t tile) {
+    const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
+    Tile<P>{at}.template fetch<kTile>(k, a.k.row, tile * kTile, n.keys);
+    Tile<P>{at + kTileBytes}.template fetch<kTile>(v, a.v.row, tile * kTile, n.keys);
+    commit_copies();
+  };
+  const int64_t end_query = min(part.row0 + kRows, n.queries);
+  const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
+  q_tile.template fetch<kRows>(Problem::slice(a.q, part.batch, part.head), a.q.row, part.row0, n.queries);
+  fetch(0);
+
+  constexpr bool kKeepQ = P <= 64;
+  LeftOperand<P, kKeepQ> q[M];
+  Sums<P / 8> sums[M];
+  float top[M][2], total[M][2];
+  const float scale = a.scale * kLog2e;   // of base-2 exponents
+#pragma unroll
+  for (int m = 0; m < M; ++m) {
+    q[m].tile = q_tile, q[m].row0 = (warp * M + m) * 16;
+    top[m][0] = top[m][1] = -math::kInf<float>, total[m][0] = total[m][1] = 0;
+#pragma unroll
+    for (int c = 0; c < P / 8; ++c)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[m][c][i] = 0;
+  }
+  bool special = false;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    wait_for_copies();
+    __syncthreads();
+    if (tile == 0)
+#pragma unroll
+      for (int m = 0; m < M; ++m) q[m].prepare();
+    if (tile + 1 < tiles) fetch(tile + 1);
+    const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
+    Sums<kTile / 8> s[M];
+    scores_of(s, q, k_tile);
+    const int64_t key0 = tile * kTile;
+    const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
+    if (diagonal || key0 + kTile > n.keys) {
+      if (diagonal) special |= v_tile.has_special();
+#pragma unroll
+      for (int m = 0; m < M; ++m) hide_keys(a, s[m], key0, part.row0 + q[m].row0);
+    }
+#pragma unroll
+    for (int m = 0; m < M; ++m)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        float highest = top[m][half];
+#pragma unroll
+        for (int c = 0; c < kTile / 8; ++c) highest = fmaxf(highest, fmaxf(s[m][c][2 * half], s[m][c][2 * half + 1]));
+        highest = quad_max(highest);
+        const float base = highest == -math::kInf<float> ? 0.f : highest * scale;
+        const float shrink = power_of_2(top[m][half] * scale - base);
+        float sum = 0;
+#pragma unroll
+        for (int c = 0; c < kTile / 8; ++c)
+#pragma unroll
+          for (int i = 2 * half; i < 2 * half + 2; ++i) {
+            s[m][c][i] = power_of_2(fmaf(s[m][c][i], scale, -base));
+            sum += s[m][c][i];
+          }
+        total[m][half] = total[m][half] * shrink + sum;
+        top[m][half] = highest;
+#pragma unroll
+        for (int c = 0; c < P / 8; ++c) sums[m][c][2 * half] *= shrink, sums[m][c][2 * half + 1] *= shrink;
+      }
+    add_product(sums, s, v_tile);
+  }
+  wait_for_copies();
+  if (special) *a.special = 1;
+  const int64_t slice = part.batch * n.heads + part.head;
+#pragma unroll
+  for (int m = 0; m < M; ++m) {
+    float inverse[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float sum = quad_sum(total[m][half]);
+      inverse[half] = sum == 0 ? 0.f : 1 / sum;
+      const int64_t row = part.row0 + q[m].row0 + lane / 4 + 8 * half;
+      if (lane % 4 == 0 && row < n.queries)
+        lse[slice * n.queries + row] = sum == 0 ? math::kInf<float> : top[m][half] * a.scale + logf(sum);
+    }
+    store_rows<P>(out + slice * n.queries * P, sums[m], part.row0 + q[m].row0, n.queries, inverse[0], inverse[1]);
+  }
+}
+
+// inner[row] = sum out dout, 0 for a query that sees no key. P / 8 lanes per row, 16 bytes each.
+template <int P> __global__ void inner_kernel(Problem a, const bfloat16* __restrict__ out, const float* __restrict__ lse, float* __restrict__ inner) {
+  constexpr int kLanes = P / 8;
+  const AttentionSizes& n = a.sizes;
+  const int64_t row = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kLanes, rows = n.batch * n.heads * n.queries;
+  const int chunk = threadIdx.x % kLanes;
+  float sum = 0;
+  if (row < rows) {
+    const int64_t slice = row / n.queries;
+    const bfloat16* d = Problem::slice(a.dout, slice / n.heads, slice % n.heads) + row % n.queries * a.dout.row;
+    const auto x = reinterpret_cast<const Pack<bfloat16, 8>*>(out + row * P)[chunk], y = reinterpret_cast<const Pack<bfloat16, 8>*>(d)[chunk];
+#pragma unroll
+    for (int i = 0; i < 8; ++i) sum += load(x.v[i]) * load(y.v[i]);
+  }
+#pragma unroll
+  for (int k = kLanes / 2; k > 0; k /= 2) sum += __shfl_xor_sync(kFullWarp, sum, k);
+  if (row < rows && chunk == 0) inner[row] = lse[row] == math::kInf<float> ? 0.f : sum;
+}
+
+// p and ds of one pair; a weight of zero has no gradient, whatever the other factor is.
+HIPPOGRAD_DEVICE void pair_gradient(float& s, float& dp, float scale, float lse2, float inner) {
+  s = power_of_2(fmaf(s, scale, -lse2));
+  dp = s == 0 ? 0.f : s * (dp - inner);
+}
+
+template <int P>
+__global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dq) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  constexpr uint32_t kTileBytes = kTile * 2 * P;
+  constexpr bool kKept = P <= 64;
+  const AttentionSizes& n = a.sizes;
+  const Part part(a, n.heads, n.queries, kTile, true);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const Tile<P> q_tile{shared_address(memory)}, dout_tile{q_tile.base + kTileBytes};
+  const uint32_t stage0 = q_tile.base + 2 * kTileBytes;   // k, v, k, v
+  const bfloat16 *k = Problem::slice(a.k, part.batch, part.head / n.shared), *v = Problem::slice(a.v, part.batch, part.head / n.shared);
+  const auto fetch = [&](int64_t tile) {
+    const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
+    Tile<P>{at}.template fetch<kTile>(k, a.k.row, tile * kTile, n.keys);
+    Tile<P>{at + kTileBytes}.template fetch<kTile>(v, a.v.row, tile * kTile, n.keys);
+    commit_copies();
+  };
+  const int64_t end_query = min(part.row0 + kTile, n.queries);
+  const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
+  q_tile.template fetch<kTile>(Problem::slice(a.q, part.batch, part.head), a.q.row, part.row0, n.queries);
+  dout_tile.template fetch<kTile>(Problem::slice(a.dout, part.batch, part.head), a.dout.row, part.row0, n.queries);
+  fetch(0);
+
+  LeftOperand<P, kKept> q[1], dout[1];
+  q[0].tile = q_tile, dout[0].tile = dout_tile, q[0].row0 = dout[0].row0 = warp * 16;
+  const int64_t slice = part.batch * n.heads + part.head, row0 = part.row0 + warp * 16;
+  float lse2[2], row_inner[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int64_t row = row0 + lane / 4 + 8 * half;
+    lse2[half] = row < n.queries ? lse[slice * n.queries + row] * kLog2e : math::kInf<float>;
+    row_inner[half] = row < n.queries ? inner[slice * n.queries + row] : 0.f;
+  }
+  const float scale = a.scale * kLog2e;
+  Sums<P / 8> sums[1];
+#pragma unroll
+  for (int c = 0; c < P / 8; ++c)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sums[0][c][i] = 0;
+  bool special = false;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    wait_for_copies();
+    __syncthreads();
+    if (tile == 0) q[0].prepare(), dout[0].prepare();
+    if (tile + 1 < tiles) fetch(tile + 1);
+    const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
+    Sums<kTile / 8> s[1], dp[1];
+    scores_of(s, q, k_tile);
+    const int64_t key0 = tile * kTile;
+    const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
+    if (diagonal || key0 + kTile > n.keys) {
+      if (diagonal) special |= k_tile.has_special();
+      hide_keys(a, s[0], key0, row0);
+    }
+    scores_of(dp, dout, v_tile);
+#pragma unroll
+    for (int c = 0; c < kTile / 8; ++c)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) pair_gradient(s[0][c][i], dp[0][c][i], scale, lse2[i >> 1], row_inner[i >> 1]);
+    add_product(sums, dp, k_tile);
+  }
+  wait_for_copies();
+  if (special) *a.special = 1;
+  store_rows<P>(dq + slice * n.queries * P, sums[0], row0, n.queries, a.scale, a.scale);
+}
+
+template <int P>
+__global__ void __launch_bounds__(kThreads)
+key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dk, bfloat16* __restrict__ dv) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  constexpr uint32_t kTileBytes = kTile * 2 * P, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);
+  constexpr bool kKept = P <= 32;
+  const AttentionSizes& n = a.sizes;
+  const Part part(a, n.groups, n.keys, kTile, false);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+  const Tile<P> k_tile{shared_address(memory)}, v_tile{k_tile.base + kTileBytes};
+  const uint32_t stage0 = k_tile.base + 2 * kTileBytes;   // q, dout, lse, inner; twice
+  // Queries before `first` see none of the block's keys. Tiles of all heads of the group in one row.
+  const int64_t first = a.causal ? max(int64_t(0), part.row0 - a.offset) / kTile : 0;
+  const int64_t per_head = max(int64_t(0), (n.queries + kTile - 1) / kTile - first), tiles = n.shared * per_head;
+  const auto fetch = [&](int64_t tile) {
+    const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
+    const int64_t head = part.head * n.shared + tile / per_head, query0 = (first + tile % per_head) * kTile;
+    Tile<P>{at}.template fetch<kTile>(Problem::slice(a.q, part.batch, head), a.q.row, query0, n.queries);
+    Tile<P>{at + kTileBytes}.template fetch<kTile>(Problem::slice(a.dout, part.batch, head), a.dout.row, query0, n.queries);
+    const float* from = threadIdx.x < kTile ? lse : inner;
+    const int64_t query = query0 + threadIdx.x % kTile;
+    const bool valid = query < n.queries;
+    copy4_async(at + 2 * kTileBytes + threadIdx.x * 4, from + (valid ? (part.batch * n.heads + head) * n.queries + query : 0), valid);
+    commit_copies();
+  };
+  static_assert(kThreads == 2 * kTile);
+  k_tile.template fetch<kTile>(Problem::slice(a.k, part.batch, part.head), a.k.row, part.row0, n.keys);
+  v_tile.template fetch<kTile>(Problem::slice(a.v, part.batch, part.head), a.v.row, part.row0, n.keys);
+  if (tiles > 0) fetch(0);
+
+  LeftOperand<P, kKept> k[1], v[1];
+  k[0].tile = k_tile, v[0].tile = v_tile, k[0].row0 = v[0].row0 = warp * 16;
+  const int64_t row0 = part.row0 + warp * 16;
+  const float scale = a.scale * kLog2e;
+  Sums<P / 8> dk_sums[1], dv_sums[1];
+#pragma unroll
+  for (int c = 0; c < P / 8; ++c)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) dk_sums[0][c][i] = dv_sums[0][c][i] = 0;
+  bool special = false;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    wait_for_copies();
+    __syncthreads();
+    if (tile == 0) k[0].prepare(), v[0].prepare();
+    if (tile + 1 < tiles) fetch(tile + 1);
+    const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
+    const Tile<P> q_tile{at}, dout_tile{at + kTileBytes};
+    const float* numbers = reinterpret_cast<const float*>(memory + (at - k_tile.base) + 2 * kTileBytes);   // lse, then inner
+    Sums<kTile / 8> s[1], dp[1];   // transposed: rows are keys, columns queries
+    scores_of(s, k, q_tile);
+    const int64_t query0 = (first + tile % per_head) * kTile;
+    if (a.causal && part.row0 + kTile - 1 > query0 + a.offset) {   // on the diagonal
+      special |= q_tile.has_special() || dout_tile.has_special();
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {   // a key sees the queries from key - offset on
+        const int from = within_tile(row0 + lane / 4 + 8 * half - a.offset - query0);
+#pragma unroll
+        for (int c = 0; c < kTile / 8; ++c)
+#pragma unroll
+          for (int i = 0; i < 2; ++i)
+            if (8 * c + 2 * (lane % 4) + i < from) s[0][c][2 * half + i] = -math::kInf<float>;
+      }
+    }
+    scores_of(dp, v, dout_tile);
+#pragma unroll
+    for (int c = 0; c < kTile / 8; ++c) {
+      const int column = 8 * c + 2 * (lane % 4);
+      const float2 row_lse = *reinterpret_cast<const float2*>(numbers + column), row_inner = *reinterpret_cast<const float2*>(numbers + kTile + column);
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        pair_gradient(s[0][c][i], dp[0][c][i], scale, (i & 1 ? row_lse.y : row_lse.x) * kLog2e, i & 1 ? row_inner.y : row_inner.x);
+    }
+    add_product(dv_sums, s, dout_tile);
+    add_product(dk_sums, dp, q_tile);
+  }
+  wait_for_copies();
+  if (special) *a.special = 1;
+  const int64_t slice = part.batch * n.groups + part.head;
+  if (dk) store_rows<P>(dk + slice * n.keys * P, dk_sums[0], row0, n.keys, a.scale, a.scale);
+  if (dv) store_rows<P>(dv + slice * n.keys * P, dv_sums[0], row0, n.keys, 1.f, 1.f);
+}
+
+// Rows in 16-byte chunks.
+bool has_chunks(const Array& x) {
+  if (x.dtype() != DType::bf16 || !aligned16(x.raw()) || (x.shape().back() > 1 && x.strides().back() != 1)) return false;
+  for (int d = 0; d + 1 < x.dim(); ++d)
+    if (x.shape()[d] > 1 && x.strides()[d] % 8 != 0) return false;
+  return true;
+}
+bool is_fast(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& c) {
+  const int64_t width = q.shape().back();
+  return (width == 32 || width == 64 || width == 128) && v.shape().back() == width && !mask.defined() && c.clamp <= 0 && c.dropout <= 0 && c.scale > 0 &&
+         q.numel() > 0 && k.numel() > 0 && has_chunks(q) && has_chunks(k) && has_chunks(v);
+}
+template <class F> void by_width(int64_t width, F&& f) {
+  if (width == 32) f.template operator()<32>();
+  else if (width == 64) f.template operator()<64>();
+  else f.template operator()<128>();
+}
+int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
+
+}  // namespace
+
+bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse, int* special) {
+  if (!is_fast(q, k, v, mask, config) || !has_chunks(out)) return false;
+  const Problem a{AttentionSizes(q, k, v), Slices<float>(q), Slices<float>(k), Slices<float>(v), {}, float(config.scale), config.causal, config.offset, special};
+  const AttentionSizes& n = a.sizes;
+  by_width(n.width, [&]<int P>() {
+    constexpr int kRows = 128;
+    launch("attention_mma", forward_kernel<P, 2>, unsigned(n.batch * n.heads * tiles_of(n.queries, kRows)), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a,
+           out.data<bfloat16>(), lse.data<float>());
+  });
+  return true;
+}
+
+bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, CArray out, CArray lse, CArray dout, MArray dq,
+                             MArray dk, MArray dv, int* special) {
+  if (!is_fast(q, k, v, mask, config) || !has_chunks(dout) || !has_chunks(out)) return false;
+  const Problem a{AttentionSizes(q, k, v), Slices<float>(q), Slices<float>(k), Slices<float>(v), Slices<float>(dout), float(config.scale), config.causal, config.offset, special};
+  const AttentionSizes& n = a.sizes;
+  const int64_t rows = n.batch * n.heads * n.queries;
+  const Workspace memory(size_t(rows) * sizeof(float));
+  float* inner = memory.as<float>();
+  by_width(n.width, [&]<int P>() {
+    launch("attention_mma_inner", inner_kernel<P>, blocks_for(rows * (P / 8), 256), 256, 0, a, out.data<bfloat16>(), lse.data<float>(), inner);
+    if (dk.defined() || dv.defined())
+      launch("attention_mma_dkv", key_kernel<P>, unsigned(n.batch * n.groups * tiles_of(n.keys, kTile)), kThreads,
+             size_t(6 * kTile) * 2 * P + 4 * kTile * sizeof(float), a, lse.data<float>(), inner, dk.defined() ? dk.data<bfloat16>() : nullptr,
+             dv.defined() ? dv.data<bfloat16>() : nullptr);
+    if (dq.defined())
+      launch("attention_mma_dq", query_kernel<P>, unsigned(n.batch * n.heads * tiles_of(n.queries, kTile)), kThreads, size_t(6 * kTile) * 2 * P, a,
+             lse.data<float>(), inner, dq.data<bfloat16>());
+  });
+  return true;
+}
+
+}  // namespace hippograd::cuda
