@@ -115,30 +115,10 @@ template <class T> HIPPOGRAD_DEVICE T sum_across(T x, int lanes) {
 // starts a segment; a negative number is padding, and numbers are compared with that of the last real token.
 enum StepKind : uint8_t { kContinue, kReset, kPadding };
 
-struct ClassifyStep {   // i = b * L + step
-  const int64_t* segments;
-  int64_t stride_b, stride_t, L;
-  bool reverse;
-  uint8_t* kinds;
-  HIPPOGRAD_DEVICE int64_t segment(int64_t b, int64_t step) const {
-    return segments[b * stride_b + (reverse ? L - 1 - step : step) * stride_t];
-  }
-  HIPPOGRAD_DEVICE void operator()(int64_t i) const {
-    const int64_t b = i / L, step = i % L, own = segment(b, step);
-    int64_t before = step - 1;
-    while (own >= 0 && before >= 0 && segment(b, before) < 0) --before;
-    kinds[i] = own < 0 ? kPadding : before >= 0 && segment(b, before) != own ? kReset : kContinue;
-  }
-};
 // kinds (B, L) in the order of the scan, or null without segments.
 class StepKinds {
  public:
-  StepKinds(CArray seq_idx, int64_t B, int64_t L, bool reverse) : memory_(seq_idx.defined() ? size_t(B * L) : 0) {
-    if (!seq_idx.defined()) return;
-    for_each("segments", B * L,
-             ClassifyStep{seq_idx.data<int64_t>(), seq_idx.strides()[0], seq_idx.strides()[1], L, reverse, memory_.as<uint8_t>()});
-    kinds_ = memory_.as<uint8_t>();
-  }
+  StepKinds(CArray seq_idx, int64_t B, int64_t L, bool reverse);
   const uint8_t* get() const { return kinds_; }
  private:
   Workspace memory_;

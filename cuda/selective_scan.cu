@@ -1,5 +1,5 @@
 // Selective scan (tensor/kernels/scan.h) for any strides, dtypes, state counts and segments, real or complex. Equations in
-// tensor/cpu/scan_raw.h.
+// tensor/cpu/scan_raw.h; selective_scan_forward.cu and selective_scan_backward.cu take the common case.
 //
 // A warp owns 32 / W neighbouring channels of one batch entry, W lanes each, one state per lane; more than W states are
 // visited in blocks. Time goes in chunks of 32 steps: dt and dt u of a chunk are prepared once in shared memory, the states
@@ -8,6 +8,8 @@
 // back through them. dB and dC are sums over channels: a warp adds its channels one after the other to a row of its own, and
 // a second kernel adds the rows of the warps in order.
 #include "cuda/selective_scan.h"
+
+#include "cuda/selective_scan_fast.h"
 
 namespace hippograd::cuda {
 namespace {
@@ -355,6 +357,7 @@ template <class F> void by_number(CArray u, CArray A, F&& f) {
 
 void forward(CArray u, CArray delta, CArray A, CArray Bt, CArray Ct, CArray D, CArray z, CArray delta_bias, CArray initial_state, CArray seq_idx,
              kernels::ScanOptions options, MArray out, MArray last_state, MArray checkpoints) {
+  if (!seq_idx.defined() && fast_scan_forward(u, delta, A, Bt, Ct, D, z, delta_bias, initial_state, options, out, last_state, checkpoints)) return;
   const StepKinds kinds(seq_idx, u.shape()[0], u.shape()[1], options.reverse);
   by_number(u, A, [&]<class T, bool C>() {
     const auto args = scan_args<T>(u, delta, A, Bt, Ct, D, z, delta_bias, initial_state, options, kinds.get());
@@ -371,6 +374,9 @@ void forward(CArray u, CArray delta, CArray A, CArray Bt, CArray Ct, CArray D, C
 void backward(CArray u, CArray delta, CArray A, CArray Bt, CArray Ct, CArray D, CArray z, CArray delta_bias, CArray initial_state, CArray seq_idx,
               kernels::ScanOptions options, CArray checkpoints, CArray dout, CArray dlast_state, MArray du, MArray ddelta, MArray dA, MArray dBt, MArray dCt,
               MArray dD, MArray dz, MArray ddelta_bias, MArray dinitial_state) {
+  if (!seq_idx.defined() && fast_scan_backward(u, delta, A, Bt, Ct, D, z, delta_bias, initial_state, options, checkpoints, dout, dlast_state, du, ddelta, dA,
+                                               dBt, dCt, dD, dz, ddelta_bias, dinitial_state))
+    return;
   const StepKinds kinds(seq_idx, u.shape()[0], u.shape()[1], options.reverse);
   by_number(u, A, [&]<class T, bool C>() {
     const auto a = scan_args<T>(u, delta, A, Bt, Ct, D, z, delta_bias, initial_state, options, kinds.get());
