@@ -1,10 +1,13 @@
 // layer_norm and rms_norm of rows (tensor/kernels/norm.h).
 //
+// Rows that a team of threads can hold are done by cuda/norm_held.cu. Here are the others, f64 and the gated forms.
 // Forward: a block per row; the passes after the first find the row in the caches. Traffic to memory: x (z) once, y once.
 // Backward: dx by a block per row in the same way; the gradients of weight and bias by blocks of columns over fixed pieces of
 // rows, whose partial sums a second kernel adds in order. A column's sum is thus a function of the shape alone.
 #include "tensor/kernels/norm.h"
 
+#include "cuda/norm_held.h"
+#include "cuda/pieces.cuh"
 #include "cuda/rows.cuh"
 
 namespace hippograd::cuda {
@@ -87,7 +90,7 @@ __global__ void layer_norm_fwd_kernel(const T* x, const T* w, const T* b, double
 
 void layer_norm_fwd(CArray x, CArray weight, CArray bias, double eps, MArray y, MArray stats) {
   const int64_t rows = x.shape()[0], n = x.shape()[1];
-  if (rows == 0 || n == 0) return;
+  if (rows == 0 || n == 0 || norm_fwd_held(true, x, weight, bias, eps, y, stats)) return;
   visit(FloatBf16{}, x.dtype(), "layer_norm", [&]<class T>() {
     const T *xp = x.data<T>(), *w = maybe<T>(weight), *b = maybe<T>(bias);
     T* to = y.data<T>();
@@ -174,25 +177,7 @@ template <int V, int K, class A, class Term> __global__ void column_sums(int64_t
         }
   }
 }
-// out_k[c] = sum over pieces, in order, in double precision. A null output is left out.
-template <class T, int K> struct Outputs { T* of[K]; };
-template <class T, int K> struct AddPieces {
-  const compute_t<T>* partial;
-  int64_t pieces, n;
-  Outputs<T, K> out;
-  HIPPOGRAD_DEVICE void operator()(int64_t i) const {
-    const int64_t k = i / n, c = i % n;
-    T* to = nullptr;
-#pragma unroll
-    for (int j = 0; j < K; ++j) if (j == k) to = out.of[j];
-    if (!to) return;
-    double sum = 0;
-#pragma unroll 8
-    for (int64_t p = 0; p < pieces; ++p) sum += double(partial[(k * pieces + p) * n + c]);
-    store(to[c], compute_t<T>(sum));
-  }
-};
-template <int V, int K, class T, class Term> void sum_over_rows(const char* name, int64_t rows, int64_t n, Term term, Outputs<T, K> out) {
+template <int V, int K, class T, class Term> void sum_over_rows(const char* name, int64_t rows, int64_t n, Term term, T* first, T* second) {
   using A = compute_t<T>;
   const int64_t groups = (n + kSumColumns * V - 1) / (kSumColumns * V);
   int64_t per_piece = 32;   // pieces enough to fill the device, a function of the shape alone
@@ -201,7 +186,7 @@ template <int V, int K, class T, class Term> void sum_over_rows(const char* name
   const Workspace partial(size_t(K * pieces * n) * sizeof(A));
   if (pieces > 0)
     launch(name, column_sums<V, K, A, Term>, blocks_for(groups * pieces, 1), kSumColumns * kSumRows, 0, rows, n, per_piece, pieces, term, partial.as<A>());
-  for_each(name, K * n, AddPieces<T, K>{partial.as<A>(), pieces, n, out});
+  add_pieces<T>(name, partial.as<A>(), pieces, n, first, second);
 }
 
 template <class T, int V> struct LayerNormTerms {   // dy x_hat and dy
@@ -220,14 +205,14 @@ template <class T, int V> struct LayerNormTerms {   // dy x_hat and dy
 
 void layer_norm_bwd(CArray x, CArray weight, CArray stats, CArray dy, MArray dx, MArray dweight, MArray dbias) {
   const int64_t rows = x.shape()[0], n = x.shape()[1];
-  if (n == 0) return;
+  if (n == 0 || norm_bwd_held(true, x, weight, stats, dy, dx, dweight, dbias)) return;
   visit(FloatBf16{}, x.dtype(), "layer_norm", [&]<class T>() {
     const T *xp = x.data<T>(), *w = maybe<T>(weight), *dyp = dy.data<T>();
     const compute_t<T>* sp = stats.data<compute_t<T>>();
     T *to = maybe<T>(dx), *dw = maybe<T>(dweight), *db = maybe<T>(dbias);
     by_pack<T>(n, [&]<int V>() {
       if (to && rows > 0) launch("layer_norm", layer_norm_dx_kernel<T, V>, row_blocks(rows), row_threads(n, V), 0, xp, w, sp, dyp, to, rows, n);
-      if (dw || db) sum_over_rows<V, 2>("layer_norm", rows, n, LayerNormTerms<T, V>{xp, sp, dyp, n}, Outputs<T, 2>{{dw, db}});
+      if (dw || db) sum_over_rows<V, 2>("layer_norm", rows, n, LayerNormTerms<T, V>{xp, sp, dyp, n}, dw, db);
     }, xp, w, dyp, to);
   });
 }
@@ -293,6 +278,7 @@ template <class F> void with_gate(Gate gate, F&& f) {
 void rms_norm_fwd(CArray x, CArray z, CArray weight, Gate gate, double eps, MArray y, MArray stats) {
   const int64_t groups = x.shape()[1], rows = x.shape()[0] * groups, n = x.shape()[2];
   if (rows == 0 || n == 0) return;
+  if (gate == Gate::None && groups == 1 && norm_fwd_held(false, x, weight, {}, eps, y, stats)) return;
   visit(FloatBf16{}, x.dtype(), "rms_norm", [&]<class T>() {
     const T *xp = x.data<T>(), *zp = maybe<T>(z), *w = maybe<T>(weight);
     T* to = y.data<T>();
@@ -376,6 +362,8 @@ template <class T, int V, Gate kGate> struct RmsNormTerms {   // d u_hat, for ro
 void rms_norm_bwd(CArray x, CArray z, CArray weight, Gate gate, CArray stats, CArray dy, MArray dx, MArray dz, MArray dweight) {
   const int64_t groups = x.shape()[1], rows = x.shape()[0], n = x.shape()[2];
   if (n == 0) return;
+  Array no_bias;
+  if (gate == Gate::None && groups == 1 && norm_bwd_held(false, x, weight, stats, dy, dx, dweight, no_bias)) return;
   visit(FloatBf16{}, x.dtype(), "rms_norm", [&]<class T>() {
     const T *xp = x.data<T>(), *zp = maybe<T>(z), *w = maybe<T>(weight), *dyp = dy.data<T>();
     const compute_t<T>* sp = stats.data<compute_t<T>>();
@@ -385,7 +373,7 @@ void rms_norm_bwd(CArray x, CArray z, CArray weight, Gate gate, CArray stats, CA
         if ((dxp || dzp) && rows * groups > 0)
           launch("rms_norm", rms_norm_dx_kernel<T, V, kGate>, row_blocks(rows * groups), row_threads(n, V), 0, xp, zp, w, sp, dyp, dxp, dzp, rows * groups,
                  groups, n);
-        if (dw) sum_over_rows<V, 1>("rms_norm", rows, groups * n, RmsNormTerms<T, V, kGate>{xp, zp, sp, dyp, groups, n}, Outputs<T, 1>{{dw}});
+        if (dw) sum_over_rows<V, 1>("rms_norm", rows, groups * n, RmsNormTerms<T, V, kGate>{xp, zp, sp, dyp, groups, n}, dw, static_cast<T*>(nullptr));
       });
     }, xp, zp, w, dyp, dxp, dzp);
   });

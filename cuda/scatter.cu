@@ -20,13 +20,17 @@ template <class T> HIPPOGRAD_DEVICE T product(T a, T b) {
   if constexpr (std::is_arithmetic_v<T>) return T(a * b);
   else return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
 }
+// By components: the compiler's own complex type, of which std::complex is made, does not exist on the device.
 struct Add {
-  template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const { return T(a + b); }
+  template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const {
+    if constexpr (std::is_arithmetic_v<T>) return T(a + b);
+    else return T(a.real() + b.real(), a.imag() + b.imag());
+  }
 };
 struct AnyJoin {   // the branch is the same for a whole launch
   Scatter how;
   template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const {
-    if (how == Scatter::Add) return T(a + b);
+    if (how == Scatter::Add) return Add()(a, b);
     if (how == Scatter::Mul) return product(a, b);
     if constexpr (std::is_arithmetic_v<T>) {
       if (how == Scatter::Max) return b > a || b != b ? b : a;   // NaN wins
@@ -210,7 +214,7 @@ template <class T> struct AddColumn {
       }
       if (row == skip) continue;
       T& to = y[(o * n + row) * by_inner.d + i];
-      to = T(to + src[(o * count + k) * by_inner.d + i]);
+      to = Add()(to, src[(o * count + k) * by_inner.d + i]);
     }
   }
 };
