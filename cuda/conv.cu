@@ -15,7 +15,6 @@ namespace {
 
 constexpr int64_t kChunkBytes = int64_t(32) << 20;
 constexpr int64_t kMaxGroups = 8;             // more launches per chunk than these: the direct kernels
-constexpr int64_t kIndices = int64_t(1) << 31;
 
 // One plane of patches: what taps (u, v) of channel c see. Indices below 2^31.
 struct Patches {
@@ -59,23 +58,22 @@ HIPPOGRAD_DEVICE int output_at(int position, int stride, int count) {
 }
 template <class From, class T> struct Col2im {
   Patches g;
+  PlaceDivider place;
   int out_h;
-  int64_t images;
+  int64_t image_step, k_step;                 // of cols, in elements
   const From* cols;
   T* x;
-  HIPPOGRAD_DEVICE int64_t row(int64_t image, int64_t k) const {
-    return g.image_first ? image * g.channels * g.taps_h * g.taps_w + k : k * images + image;
-  }
   HIPPOGRAD_DEVICE void operator()(int64_t i) const {
-    const int64_t line = i / g.width, plane = line / g.height, image = plane / g.channels, c = plane % g.channels;
-    const int left = int(i % g.width) + g.padding_w, top = int(line % g.height) + g.padding_h;
+    const PlaceDivider::Place at = place(uint32_t(i));
+    const int left = at.column + g.padding_w, top = at.row + g.padding_h;
+    const From* mine = cols + at.image * image_step + int64_t(at.channel) * g.taps_h * g.taps_w * k_step;
     compute_t<T> sum{};
     for (int u = 0; u < g.taps_h; ++u) {
       const int y = output_at(top - u * g.dilation_h, g.stride_h, out_h);
       if (y < 0) continue;
       for (int v = 0; v < g.taps_w; ++v) {
         const int z = output_at(left - v * g.dilation_w, g.stride_w, g.out_w);
-        if (z >= 0) sum = compute_t<T>(sum + load(cols[row(image, (c * g.taps_h + u) * g.taps_w + v) * g.pixels + int64_t(y) * g.out_w + z]));
+        if (z >= 0) sum = compute_t<T>(sum + load(mine[(u * g.taps_w + v) * k_step + y * g.out_w + z]));
       }
     }
     store(x[i], sum);
@@ -97,10 +95,11 @@ template <class T> struct Round {
 // How many images a chunk holds; `per_image` elements of all patches.
 int64_t chunk_of(const ConvSizes& s, int64_t per_image, int64_t size) {
   const int64_t rows = s.channels * s.taps();
-  if (rows >= kIndices || s.out_pixels() >= kIndices || s.pixels() >= kIndices || s.outputs >= kIndices)
+  if (rows >= kIndices || s.out_pixels() >= kIndices || s.channels * s.pixels() >= kIndices || s.outputs >= kIndices)
     fail<ShapeError>("conv2d: a picture of ", s.height, " x ", s.width, " under ", rows, " taps is too large for CUDA: rows of patches and pixels are ",
                      "counted below 2^31");
-  const int64_t by_memory = kChunkBytes / std::max<int64_t>(per_image * size, 1), by_rows = (kIndices - 1) / std::max<int64_t>({rows, s.outputs, 1});
+  const int64_t by_memory = kChunkBytes / std::max<int64_t>(per_image * size, 1);
+  const int64_t by_rows = (kIndices - 1) / std::max<int64_t>({rows, s.outputs, s.channels * s.pixels(), 1});
   return std::max<int64_t>(1, std::min({by_memory, by_rows, s.images}));
 }
 
@@ -116,8 +115,10 @@ template <class T> void im2col_images(const ConvSizes& s, const T* x, int64_t co
   launch("im2col", im2col_kernel<T>, grid, dim3(across, down), 0, g, x, cols, uint32_t(rows));
 }
 template <class From, class T> void col2im_images(const ConvSizes& s, const From* cols, int64_t count, bool image_first, T* x) {
-  const Patches g(s, 1, image_first);
-  for_each("col2im", count * s.channels * s.pixels(), Col2im<From, T>{g, int(s.out_h), count, cols, x});
+  const int64_t pixels = s.out_pixels(), rows = s.channels * s.taps();
+  const Col2im<From, T> gather{Patches(s, 1, image_first), PlaceDivider(s.width, s.height, s.channels), int(s.out_h),
+                               image_first ? rows * pixels : pixels, image_first ? pixels : count * pixels, cols, x};
+  for_each("col2im", count * s.channels * s.pixels(), gather);
 }
 // (n, O, P) -> (O, n, P)
 template <class T> void channels_outside(const ConvSizes& s, const T* y, int64_t count, T* to) {

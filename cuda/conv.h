@@ -1,8 +1,11 @@
 #pragma once
 // What the two ways of computing a convolution share (cuda/conv.cu, cuda/conv_direct.cu).
+#include "cuda/launch.cuh"
 #include "tensor/kernels/conv.h"
 
 namespace hippograd::cuda {
+
+inline constexpr int64_t kIndices = int64_t(1) << 31;   // elements of a plane, and of what one launch works on, are counted below
 
 // Sizes of  y (N, O, OH, OW) = conv(x (N, C, H, W), w (O, C / groups, KH, KW)).
 struct ConvSizes {
@@ -16,6 +19,23 @@ struct ConvSizes {
   __host__ __device__ int64_t taps() const { return taps_h * taps_w; }
   __host__ __device__ int64_t pixels() const { return height * width; }
   __host__ __device__ int64_t out_pixels() const { return out_h * out_w; }
+  // The same for other images.
+  ConvSizes with_images(int64_t count) const {
+    ConvSizes s = *this;
+    s.images = count;
+    return s;
+  }
+};
+
+// Digits of an index below 2^31 whose last ones count to `columns`, `rows`, `channels`.
+struct PlaceDivider {
+  Divider by_columns, by_rows, by_channels;
+  PlaceDivider(int64_t columns, int64_t rows, int64_t channels) : by_columns(uint32_t(columns)), by_rows(uint32_t(rows)), by_channels(uint32_t(channels)) {}
+  struct Place { int column, row, channel; uint32_t image; };
+  HIPPOGRAD_DEVICE Place operator()(uint32_t i) const {
+    const uint32_t line = by_columns.quotient(i), plane = by_rows.quotient(line), image = by_channels.quotient(plane);
+    return {int(i - line * by_columns.d), int(line - plane * by_rows.d), int(plane - image * by_channels.d), image};
+  }
 };
 
 // By the definition: for depthwise convolutions and many small groups, where products of matrices would be thin.

@@ -20,9 +20,21 @@ constexpr int kThreads = 256;
 struct Window { int32_t begin, end, count; };
 struct Axes {                                 // windows of depth, height and width, one after the other in the table
   int windows[3], first[3], step[3];
+  Divider by_windows[3];
   bool sorted[3];                             // begin and end do not decrease
   int total = 0;
 };
+// i % size; i becomes i / size. In 32 bits where i allows.
+HIPPOGRAD_DEVICE int take_digit(int64_t& i, int size, const Divider& by) {
+  if (i < (int64_t(1) << 31)) {
+    const uint32_t q = by.quotient(uint32_t(i)), digit = uint32_t(i) - q * by.d;
+    i = q;
+    return int(digit);
+  }
+  const int digit = int(i % size);
+  i /= size;
+  return digit;
+}
 struct Near { Window window[kNear]; };
 struct Table {
   Axes axes;
@@ -54,6 +66,7 @@ class HostTable {
     for (int a = 0; a < 3; ++a) {
       const PoolAxis& axis = w.axis[a];
       table.axes.windows[a] = int(axis.begin.size());
+      table.axes.by_windows[a] = Divider(uint32_t(std::max<size_t>(axis.begin.size(), 1)));
       table.axes.first[a] = int(all.size());
       table.axes.step[a] = int(axis.step);
       table.axes.sorted[a] = true;
@@ -77,7 +90,17 @@ HIPPOGRAD_DEVICE const Window* windows_in_reach(const Table& t, Window* shared) 
   return shared;
 }
 
-struct Volume { int64_t planes; int depth, height, width; };   // of the input
+struct Volume {                               // of the input
+  int depth, height, width;
+  Divider by_depth, by_height, by_width;
+  explicit Volume(const Shape& s) {
+    for (int d = 1; d < 4; ++d)
+      if (s[d] > std::numeric_limits<int32_t>::max()) fail<ShapeError>("pool: an axis of ", s[d], " elements is too long");
+    depth = int(s[1]), height = int(s[2]), width = int(s[3]);
+    by_depth = Divider(uint32_t(depth)), by_height = Divider(uint32_t(height)), by_width = Divider(uint32_t(width));
+  }
+  HIPPOGRAD_DEVICE int64_t elements() const { return int64_t(depth) * height * width; }
+};
 
 // The three windows of output `i` (planes, OD, OH, OW).
 struct Place {
@@ -86,8 +109,7 @@ struct Place {
   HIPPOGRAD_DEVICE Place(const Axes& axes, const Window* windows, int64_t i) {
 #pragma unroll
     for (int a = 2; a >= 0; --a) {
-      w[a] = windows[axes.first[a] + int(i % axes.windows[a])];
-      i /= axes.windows[a];
+      w[a] = windows[axes.first[a] + take_digit(i, axes.windows[a], axes.by_windows[a])];
     }
     plane = i;
   }
@@ -103,7 +125,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads) max_pool_kernel(Table t, Volume v, const T* __restrict__ x, T* __restrict__ y, int64_t* __restrict__ index, int64_t n) {
   extern __shared__ Window shared[];
   const Window* windows = windows_in_reach(t, shared);
-  const int64_t plane_size = int64_t(v.depth) * v.height * v.width;
+  const int64_t plane_size = v.elements();
   for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads) {
     const Place at(t.axes, windows, i);
     const T* plane = x + at.plane * plane_size;
@@ -126,7 +148,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads) avg_pool_kernel(Table t, Volume v, int64_t divisor, const T* __restrict__ x, T* __restrict__ y, int64_t n) {
   extern __shared__ Window shared[];
   const Window* windows = windows_in_reach(t, shared);
-  const int64_t plane_size = int64_t(v.depth) * v.height * v.width;
+  const int64_t plane_size = v.elements();
   for (int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x; i < n; i += int64_t(gridDim.x) * kThreads) {
     const Place at(t.axes, windows, i);
     const T* plane = x + at.plane * plane_size;
@@ -162,8 +184,9 @@ __global__ void __launch_bounds__(kThreads) avg_pool_input_kernel(Table t, Volum
   const Window* windows = windows_in_reach(t, shared);
   const int64_t outputs = int64_t(t.axes.windows[0]) * t.axes.windows[1] * t.axes.windows[2];
   for (int64_t q = int64_t(blockIdx.x) * kThreads + threadIdx.x; q < n; q += int64_t(gridDim.x) * kThreads) {
-    const int32_t c = int32_t(q % v.width), b = int32_t(q / v.width % v.height), a = int32_t(q / v.width / v.height % v.depth);
-    const T* plane = dy + q / (int64_t(v.depth) * v.height * v.width) * outputs;
+    int64_t rest = q;
+    const int c = take_digit(rest, v.width, v.by_width), b = take_digit(rest, v.height, v.by_height), a = take_digit(rest, v.depth, v.by_depth);
+    const T* plane = dy + rest * outputs;
     const Holders da(t.axes, windows, 0, a), ha(t.axes, windows, 1, b), wa(t.axes, windows, 2, c);
     compute_t<T> sum = 0;
     for (int i = da.first; da.more(i); ++i) {
@@ -179,18 +202,12 @@ __global__ void __launch_bounds__(kThreads) avg_pool_input_kernel(Table t, Volum
   }
 }
 
-Volume volume(const Shape& s) {
-  for (int d = 1; d < 4; ++d)
-    if (s[d] > std::numeric_limits<int32_t>::max()) fail<ShapeError>("pool: an axis of ", s[d], " elements is too long");
-  return {s[0], int(s[1]), int(s[2]), int(s[3])};
-}
-
 void max_pool(const PoolWindows& w, CArray x, MArray y, MArray index) {
   const int64_t n = y.numel();
   if (n == 0) return;
   const HostTable t(w);
   visit(FloatBf16{}, x.dtype(), "max_pool", [&]<class T>() {
-    launch("max_pool", max_pool_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, volume(x.shape()), x.data<T>(), y.data<T>(),
+    launch("max_pool", max_pool_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, Volume(x.shape()), x.data<T>(), y.data<T>(),
            index.data<int64_t>(), n);
   });
 }
@@ -199,7 +216,7 @@ void avg_pool(const PoolWindows& w, int64_t divisor, CArray x, MArray y) {
   if (n == 0) return;
   const HostTable t(w);
   visit(FloatBf16{}, x.dtype(), "avg_pool", [&]<class T>() {
-    launch("avg_pool", avg_pool_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, volume(x.shape()), divisor, x.data<T>(),
+    launch("avg_pool", avg_pool_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, Volume(x.shape()), divisor, x.data<T>(),
            y.data<T>(), n);
   });
 }
@@ -208,7 +225,7 @@ void avg_pool_input(const PoolWindows& w, int64_t divisor, CArray dy, MArray dx)
   if (n == 0) return;
   const HostTable t(w);
   visit(FloatBf16{}, dy.dtype(), "avg_pool", [&]<class T>() {
-    launch("avg_pool_input", avg_pool_input_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, volume(dx.shape()), divisor,
+    launch("avg_pool_input", avg_pool_input_kernel<T>, persistent_blocks(n, kThreads), kThreads, t.shared(), t.table, Volume(dx.shape()), divisor,
            dy.data<T>(), dx.data<T>(), n);
   });
 }
