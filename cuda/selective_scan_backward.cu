@@ -265,7 +265,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     const int begin = halving_sum<4 * kPair, Where::kLanes / 2, 1>(y, at.state);
     halving_sum<4 * kPair, Where::kLanes / 2, 1>(s, at.state);
     halving_sum<4 * kPair, Where::kLanes / 2, 1>(v, at.state);
-    if (!real || at.state >= 8) return;   // 16 lanes: the upper eight hold the same
+    if (!real || at.state & Where::kTwins) return;   // another lane holds the same
 #pragma unroll
     for (int k = 0; k < (kLeft + 1) / 2; ++k) {
       const int t = step + begin / 2 + k;
@@ -310,7 +310,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     if (!kStateOnly) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        if (at.state >= 8) totals[i] = 0;
+        if (at.state & Where::kTwins) totals[i] = 0;
         totals[i] = sum_lanes(totals[i], Where::kLanes);
       }
     }

@@ -38,6 +38,7 @@ template <int N> struct Layout {
   static constexpr int kGroups = 32 / kLanes;                       // channel pairs of a warp
   static constexpr int kWarps = kLanes < 8 ? kLanes : 8, kThreads = 32 * kWarps;
   static constexpr int kPairs = kWarps * kGroups, kChannels = kPair * kPairs;   // of a block: 64, or 32 for N = 64
+  static constexpr int kTwins = kLanes > 8 ? kLanes / 8 - 1 : 0;    // bits of `state` that halving_sum over 8 values leaves equal
   int lane, warp, state, group, pair;                               // state: the lane's states are 4 state ... + 3
   HIPPOGRAD_DEVICE Layout() {
     lane = threadIdx.x % 32, warp = threadIdx.x / 32, state = lane % kLanes, group = lane / kLanes, pair = warp * kGroups + group;

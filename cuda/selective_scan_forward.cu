@@ -145,7 +145,7 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
   HIPPOGRAD_DEVICE void store_four(const Stage<S, N>& s, int64_t first, int step, float (&y)[4 * kPair]) {
     constexpr int kLeft = halved(4 * kPair, log2_of(Where::kLanes));
     const int begin = halving_sum<4 * kPair, Where::kLanes / 2, 1>(y, at.state);
-    if (!real || at.state >= 8) return;   // 16 lanes: the upper eight hold the same
+    if (!real || at.state & Where::kTwins) return;   // another lane holds the same
     S* out = static_cast<S*>(to.out) + b * to.out_b + d;
 #pragma unroll
     for (int k = 0; k < (kLeft + 1) / 2; ++k) {
