@@ -12,6 +12,7 @@
 
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <mutex>
@@ -110,6 +111,15 @@ void make_layout(cublasLtMatrixLayoutOpaque_t* layout, cudaDataType_t type, int6
   check_blas(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step), "batch step");
 }
 
+// HIPPOGRAD_BLAS_RANK=i takes the i-th algorithm of the heuristic's list (where it is that long): for measurements.
+int wanted_rank() {
+  static const int rank = [] {
+    const char* text = std::getenv("HIPPOGRAD_BLAS_RANK");
+    return text ? std::atoi(text) : 0;
+  }();
+  return rank;
+}
+
 // `key` is in cuBLAS's terms: d (m, n) = op(a) op(b), column-major.
 Recipe make_recipe(const Key& key) {
   Recipe r;
@@ -137,14 +147,15 @@ Recipe make_recipe(const Key& key) {
   set(&preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.align_b);
   set(&preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.align_d);
   set(&preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.align_d);
-  constexpr int kRanked = 4;
+  constexpr int kRanked = 8;
   cublasLtMatmulHeuristicResult_t ranked[kRanked];
   int count = 0;
   const cublasStatus_t status =
       cublasLtMatmulAlgoGetHeuristic(handle(), &r.operation, &r.a, &r.b, &r.d, &r.d, &preference, kRanked, ranked, &count);
   if (status != CUBLAS_STATUS_SUCCESS) return r;   // NOT_SUPPORTED, INVALID_VALUE: no kernel for it
-  for (int i = 0; i < count && !r.found; ++i) {
+  for (int i = 0, rank = 0; i < count && rank <= wanted_rank(); ++i) {
     if (ranked[i].state != CUBLAS_STATUS_SUCCESS || ranked[i].workspaceSize > kWorkspace) continue;
+    ++rank;
     r.found = true;
     r.algorithm = ranked[i].algo;
     r.workspace = ranked[i].workspaceSize;

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Matrix products on CUDA beside PyTorch's, in one process, alternating: time on the device and of the calling thread.
 
-    python bench/peers/gemm.py [--quick] [--json FILE]
+    python bench/peers/gemm.py [--quick] [--ranks] [--json FILE]
 
 Device time: launches are queued behind a kernel that spins, so the host's speed does not count; both libraries run on the
 default stream, where PyTorch's events time either. Best of several rounds of alternating blocks. `ratio` is PyTorch's time
 over ours: above 1 we are faster. `error` is the largest difference of the results, relative to the largest element of
-PyTorch's. The CPU's time per call is that of a queue of small products, 16 x 16.
+PyTorch's. The CPU's time per call is that of a queue of small products, 16 x 16. --ranks times ours only, with each of the
+first algorithms that cuBLASLt's heuristic ranks, and tells where another than the first is faster.
 """
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
 
@@ -28,6 +31,10 @@ SHAPES = [
     ("matmul dx", (8192, 768), (768, 768), ""), ("matmul dW", (8192, 768), (8192, 3072), "ta"), ("matmul dW", (16384, 768), (16384, 768), "ta"),
     ("batched", (96, 197, 64), (96, 197, 64), "tb"), ("batched", (96, 197, 197), (96, 197, 64), ""), ("batched", (96, 577, 64), (96, 577, 64), "tb"),
     ("batched", (96, 577, 577), (96, 577, 64), ""), ("batched", (512, 64, 32), (512, 64, 32), "tb"), ("batched", (8, 1024, 512), (512, 768), ""),
+    # the demo's: bound by launches and latency
+    ("small", (2048, 96), (96, 96), "bias"), ("small", (1024, 96), (192, 96), "bias"), ("small", (2048, 192), (96, 192), "bias"),
+    ("small dW", (2048, 96), (2048, 96), "ta"), ("small dW", (1024, 96), (1024, 192), "ta"), ("small dx", (2048, 96), (96, 96), ""),
+    ("small", (512, 16, 24), (512, 64, 24), "tb"), ("small", (512, 16, 64), (512, 64, 24), ""),
 ]
 QUICK = 4
 
@@ -98,6 +105,35 @@ def compare(product, rounds):
     return min(ours), min(theirs)
 
 
+def ranks(options):
+    """Times of every rank, each in a process of its own; rows as printed by --ours."""
+    times = []
+    for rank in range(6):
+        out = subprocess.run([sys.executable, __file__, "--ours"], env=os.environ | {"HIPPOGRAD_BLAS_RANK": str(rank)}, capture_output=True, text=True, check=True)
+        times.append(json.loads(out.stdout))
+    for i, first in enumerate(times[0]):
+        row = [t[i]["us"] for t in times]
+        best = min(range(len(row)), key=row.__getitem__)
+        mark = f"  <- rank {best}: {row[0] / row[best]:.3f}x" if row[best] < 0.98 * row[0] else ""
+        print(f"{first['dtype']:9} {first['what']:10} {str(first['a']):>20} {str(first['b']):>20} " + " ".join(f"{t:8.1f}" for t in row) + mark)
+    if options.json:
+        with open(options.json, "w") as f:
+            json.dump(times, f)
+
+
+def ours_only():
+    rows = []
+    for dtype in ("float32", "bfloat16"):
+        for what, a, b, mode in SHAPES:
+            product = Product(a, b, mode, dtype)
+            for _ in range(3):
+                product.ours()
+            once = device_time(product.ours, 3)
+            count = max(3, min(100, int(4e-3 / once)))
+            rows.append({"dtype": dtype, "what": what, "a": a, "b": b, "mode": mode, "us": min(device_time(product.ours, count) for _ in range(4)) * 1e6})
+    print(json.dumps(rows))
+
+
 def call_time(call, count=400, rounds=7):
     best = float("inf")
     for _ in range(rounds):
@@ -113,9 +149,16 @@ def call_time(call, count=400, rounds=7):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--ranks", action="store_true", help="times of the other algorithms on cuBLASLt's list")
+    parser.add_argument("--ours", action="store_true", help="only our times, as JSON")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
+    if options.ranks:
+        return ranks(options)
+    if options.ours:
+        with hg.no_grad():
+            return ours_only()
     rows = []
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
     print(f"{'dtype':9} {'what':10} {'a':>20} {'b':>20} {'ours us':>9} {'torch us':>9} {'TFLOP/s':>8} {'ratio':>6} {'error':>8}")
