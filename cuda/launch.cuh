@@ -10,6 +10,7 @@
 
 #include "cuda/runtime.h"
 #include "tensor/array.h"
+#include "tensor/device_complex.h"
 #include "tensor/kernel.h"
 
 namespace hippograd::cuda {

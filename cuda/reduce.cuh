@@ -80,10 +80,11 @@ reduce_rows(Op op, const typename Op::In* __restrict__ x, Walk<2> kept, Walk<1> 
     const Pack<In, V> p = *reinterpret_cast<const Pack<In, V>*>(from + reduced.at(r).of[0]);
     total = op.join(total, op.block(p.v, r * V, 1));
   }
-  if (V > 1 && last && valid && lane < tail) {           // one dimension: positions follow each other in memory
-    const In v[1] = {from[reduced.numel * V + lane]};
-    total = op.join(total, op.block(v, reduced.numel * V + lane, 1));
-  }
+  if (V > 1 && last && valid)                            // the tail: one dimension, so positions follow each other in memory
+    for (int64_t i = reduced.numel * V + lane, stop = reduced.numel * V + tail; i < stop; i += group) {
+      const In v[1] = {from[i]};
+      total = op.join(total, op.block(v, i, 1));
+    }
   if (group <= 32) {
     total = group_join(op, total, group);
   } else {

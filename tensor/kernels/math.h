@@ -15,7 +15,7 @@
 #include <type_traits>
 
 #ifdef __CUDACC__
-#include <cuda/std/complex>
+#include "tensor/device_complex.h"
 #define HD __host__ __device__
 #else
 #define HD
