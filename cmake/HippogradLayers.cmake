@@ -7,6 +7,13 @@ set(nn_sources       nn/*.cpp)
 set(ssm_sources      ssm/*.cpp ssm/ops/*.cpp)
 set(vlm_sources      vlm/*.cpp)
 
+# hippograd_exports(target map): the target shows only the names that cmake/MAP lists; nothing of a static library.
+function(hippograd_exports target map)
+  target_link_options(${target} PRIVATE
+    -Wl,--exclude-libs,ALL "-Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/${map}")
+  set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/${map}")
+endfunction()
+
 add_library(hippograd SHARED)
 add_library(hippograd::hippograd ALIAS hippograd)
 
@@ -25,6 +32,9 @@ endforeach()
 file(GLOB pointwise_loops "${PROJECT_SOURCE_DIR}/tensor/cpu/elementwise*.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/dropout.cpp")
 set_source_files_properties(${pointwise_loops} PROPERTIES COMPILE_OPTIONS "-fno-math-errno;-fno-trapping-math")
 target_link_libraries(hippograd_tensor PRIVATE Eigen3::Eigen)   # used in tensor/cpu/ only: tools/check_layers.py
+# Threads are those of tensor/parallel.h alone: with OpenMP's, Eigen would start a team of its own within each of our tasks.
+file(GLOB eigen_files "${PROJECT_SOURCE_DIR}/tensor/cpu/gemm_eigen.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/linalg*.cpp")
+set_source_files_properties(${eigen_files} PROPERTIES COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
 
 target_include_directories(hippograd PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
@@ -33,9 +43,9 @@ target_include_directories(hippograd PUBLIC
 target_compile_features(hippograd PUBLIC cxx_std_20)
 target_link_libraries(hippograd PRIVATE
   $<BUILD_INTERFACE:hippograd_flags> fmt::fmt OpenMP::OpenMP_CXX PNG::PNG ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS})
-target_link_options(hippograd PRIVATE -Wl,--no-undefined)   # not under sanitizers: see below
-if(HIPPOGRAD_SANITIZE)
-  set_property(TARGET hippograd PROPERTY LINK_OPTIONS "")   # their run time is found in the program
+hippograd_exports(hippograd exports_core.map)
+if(NOT HIPPOGRAD_SANITIZE)                                  # the run time of sanitizers is found in the program
+  target_link_options(hippograd PRIVATE -Wl,--no-undefined)
 endif()
 # It lies beside the Python extension, so that build/python is importable as it is. No SOVERSION: wheels hold no
 # links, and three names would mean three copies.

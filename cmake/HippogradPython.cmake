@@ -46,6 +46,7 @@ if(HIPPOGRAD_HAVE_PYTHON)
   if(binding_sources)
     pybind11_add_module(_C MODULE NO_EXTRAS ${binding_sources})   # no LTO: it doubles the time of each link
     target_link_libraries(_C PRIVATE hippograd hippograd_flags fmt::fmt)
+    hippograd_exports(_C exports_python.map)
     set_target_properties(_C PROPERTIES
       LIBRARY_OUTPUT_DIRECTORY "${HIPPOGRAD_PYTHON_DIR}" CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON
       BUILD_RPATH_USE_ORIGIN ON INSTALL_RPATH "$ORIGIN")

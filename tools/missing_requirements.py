@@ -30,8 +30,8 @@ def main():
     project = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
     groups = {"build": project["build-system"]["requires"], "project": project["project"]["dependencies"],
               **project["project"]["optional-dependencies"]}
-    wanted = dict.fromkeys(requirement for name in sys.argv[1:] for requirement in groups[name])
-    print("\n".join(requirement for requirement in wanted if not is_present(requirement)))
+    wanted = {requirement.partition(">=")[0]: requirement for name in sys.argv[1:] for requirement in groups[name]}
+    print("\n".join(requirement for requirement in wanted.values() if not is_present(requirement)))
 
 
 if __name__ == "__main__":

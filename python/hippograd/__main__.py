@@ -11,8 +11,7 @@ from . import _build, _processor
 
 # What each extra package is for, by the group of pyproject.toml that brings it.
 EXTRAS = {
-    "viz": {"matplotlib": "curves", "graphviz": "graph drawing", "PIL": "pictures"},
-    "train": {"tqdm": "progress bars"},
+    "viz": {"matplotlib": "curves", "PIL": "pictures"},
     "data": {"easy_vqa": "the demo's pictures and questions"},
 }
 
@@ -40,12 +39,10 @@ def library():
 
 def threads():
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    settings = [f"{name}={os.environ[name]}" for name in ("HIPPOGRAD_NUM_THREADS", "OMP_NUM_THREADS", "OMP_WAIT_POLICY")
-                if name in os.environ]
+    setting = os.environ.get("HIPPOGRAD_NUM_THREADS")
     load = os.getloadavg()[0]
-    busy = load > 0.5 * cores and os.environ.get("OMP_WAIT_POLICY", "").lower() != "passive"
-    line("threads", f"{cores} cores, load {load:.1f}" + (", " + ", ".join(settings) if settings else ""),
-         "other work is running: OMP_WAIT_POLICY=passive keeps waiting threads out of its way" if busy else "")
+    line("threads", f"{cores} cores, load {load:.1f}" + (f", HIPPOGRAD_NUM_THREADS={setting}" if setting else ""),
+         "other work is running: what is timed now will be slow" if load > 0.5 * cores else "")
 
 
 def nvidia_driver():

@@ -6,15 +6,19 @@ Writes answers.png, curves.png, model.safetensors and summary.json to the output
 C++ program apps/train_vqa.cpp is the same loop and gives the same losses bit for bit.
 """
 import argparse
+import glob
 import json
 import math
 import os
+import shutil
 import sys
 import time
 
 import hippograd as hg
 from hippograd.train import AdamW, decay_matrices_only, warmup_cosine
 from hippograd.vlm import EasyVQA, EnhancedVLM, VLMConfig, VqaBatches, batch_accuracy, evaluate, explain_bad_loss
+
+FILES = ("answers.png", "curves.png", "model.safetensors", "summary.json")
 
 
 def train(data, seed=0, steps=2000, device="cpu", on_step=lambda *a: None, checkpoint=lambda *a: None):
@@ -48,12 +52,14 @@ class Progress:
         if step % 10 == 9 or step + 1 == self.steps:
             self.accuracies.append((step + 1, batch_accuracy(logits, targets)))
             rate = (step + 1) / (time.perf_counter() - self.start)
-            filled = round(30 * (step + 1) / self.steps)
-            tail = "" if step + 1 < self.steps and sys.stdout.isatty() else "\n"
-            if sys.stdout.isatty() or (step + 1) % 200 == 0 or step + 1 == self.steps:
-                print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {step + 1}/{self.steps}  loss {loss:.4f}  accuracy "
-                      f"{100 * self.accuracies[-1][1]:5.1f} %  {128 * rate:,.0f} samples/s  {(self.steps - step - 1) / rate:4.0f} s left ",
-                      end=tail, flush=True)
+            terminal = sys.stdout.isatty()
+            if terminal or (step + 1) % 200 == 0 or step + 1 == self.steps:
+                text = (f"{step + 1}/{self.steps}  loss {loss:.4f}  accuracy {100 * self.accuracies[-1][1]:5.1f} %  "
+                        f"{128 * rate:6,.0f} samples/s {(self.steps - step - 1) / rate:4.0f} s left")
+                room = min(30, max(4, shutil.get_terminal_size().columns - len(text) - 4))
+                filled = round(room * (step + 1) / self.steps)
+                start, end = ("\r", "" if step + 1 < self.steps else "\n") if terminal else ("", "\n")
+                print(f"{start}[{'#' * filled}{'.' * (room - filled)}] {text} ", end=end, flush=True)
 
 
 def draw_curves(progress, path):
@@ -64,7 +70,8 @@ def draw_curves(progress, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     left.semilogy(progress.losses, lw=0.4, color="tab:blue", alpha=0.5)
     window = max(1, len(progress.losses) // 40)
-    smooth = [sum(progress.losses[max(0, i - window):i + 1]) / (i + 1 - max(0, i - window)) for i in range(len(progress.losses))]
+    logs = [math.log(max(loss, 1e-12)) for loss in progress.losses]
+    smooth = [math.exp(sum(part) / len(part)) for part in (logs[max(0, i - window):i + 1] for i in range(len(logs)))]
     left.semilogy(smooth, color="tab:blue")
     left.set(xlabel="step", ylabel="cross-entropy", title="loss on the training batches")
     right.plot(*zip(*((s, 100 * a) for s, a in progress.accuracies)), lw=0.8, color="tab:green")
@@ -109,8 +116,8 @@ def show(summary, out):
     print(f"  parameters          {summary['parameters']:,}")
     print(f"  training            {summary['train_seconds']:.1f} s on {summary['device']}, {summary['threads']} threads, "
           f"{summary['samples_per_second']:,.0f} questions/s")
-    print(f"  files               {', '.join(os.path.join(out, f) for f in ('answers.png', 'curves.png', 'model.safetensors', 'summary.json'))}")
-    print("\nWhere to go next: notebooks/01_first_steps.py, notebooks/02_the_demo_model.py (jupytext), README.md\n")
+    print(f"  files               {', '.join(os.path.join(out, f) for f in FILES)}")
+    print("\nWhere to go next: README.md, and the notebooks in notebooks/: first steps, then this model from the inside\n")
 
 
 def main(arguments=None):
@@ -125,22 +132,22 @@ def main(arguments=None):
     try:
         run(o)
     except KeyboardInterrupt:
-        sys.exit("\nstopped; the last checkpoint is in " + os.path.join(o.out, "checkpoints"))
+        sys.exit("\ndemo: stopped")
     except (hg.Error, OSError) as error:
         sys.exit(f"demo: {error}")
 
 
 def run(o):
     run_id = {"seed": o.seed, "steps": o.steps, "device": o.device, "version": hg.__version__}
-    summary_path = os.path.join(o.out, "summary.json")
-    if not o.force and os.path.exists(summary_path):
+    summary_path, checkpoints = os.path.join(o.out, "summary.json"), os.path.join(o.out, "checkpoints")
+    if not o.force and all(os.path.exists(os.path.join(o.out, name)) for name in FILES):
         with open(summary_path, encoding="utf-8") as file:
             summary = json.load(file)
         if all(summary.get(k) == v for k, v in run_id.items()):
-            print(f"This run is done already ({summary_path}); --force trains again.")
+            print(f"This run is done already ({summary_path}); python -m hippograd.demo --force trains again.")
             return show(summary, o.out)
-    os.makedirs(os.path.join(o.out, "checkpoints"), exist_ok=True)
-    probe = os.path.join(o.out, ".writable")
+    os.makedirs(checkpoints, exist_ok=True)
+    probe = os.path.join(o.out, ".summary")
     with open(probe, "w", encoding="utf-8"):
         pass
     os.remove(probe)
@@ -151,12 +158,20 @@ def run(o):
     print(f"easy-VQA: {data.picture_count:,} training pictures with {len(data):,} questions, {test.picture_count:,} test pictures with "
           f"{len(test):,}; {len(data.vocabulary)} words ({time.perf_counter() - start:.1f} s)")
     print(f'"{data.question(0)}" -> "{data.answer(0)}"')
-    progress = Progress(o.steps)
+    progress, saved = Progress(o.steps), []
 
     def checkpoint(step, model):                                   # the newest three are kept; a NaN leaves them in place
-        model.save_checkpoint(os.path.join(o.out, "checkpoints"), step)
+        if not saved:                                              # those of an earlier run may have higher numbers
+            for old in glob.glob(os.path.join(glob.escape(checkpoints), "*.safetensors")):
+                os.remove(old)
+        model.save_checkpoint(checkpoints, step)
+        saved.append(step)
 
-    model = train(data, o.seed, o.steps, o.device, progress, checkpoint)
+    try:
+        model = train(data, o.seed, o.steps, o.device, progress, checkpoint)
+    except KeyboardInterrupt:
+        sys.exit(f"\ndemo: stopped at step {len(progress.losses)}; " +
+                 (f"the weights of step {saved[-1]} are in {checkpoints}" if saved else "no weights were saved yet"))
     seconds = time.perf_counter() - progress.start
     (right, asked), kinds, answers = evaluate(model, test)
     model.save(os.path.join(o.out, "model.safetensors"), data.vocabulary, o.steps)
@@ -166,8 +181,9 @@ def run(o):
                "accuracy_by_type": {kind: r / n for kind, (r, n) in kinds.items()},
                "parameters": sum(p.numel() for p in model.parameters()), "train_seconds": seconds,
                "samples_per_second": 128 * o.steps / seconds, "threads": hg.get_num_threads(), "final_loss": progress.losses[-1]}
-    with open(summary_path, "w", encoding="utf-8") as file:
+    with open(probe, "w", encoding="utf-8") as file:               # last, and whole or not at all: it says that the run is done
         json.dump(summary, file, indent=2)
+    os.replace(probe, summary_path)
     show(summary, o.out)
 
 
