@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hippograd
 import pytest
 
 import hippograd as hg
@@ -54,7 +53,7 @@ def test_float32_matmul_precision():
 @pytest.mark.skipif(not shutil.which("nm") or not sys.platform.startswith("linux"), reason="nm of binutils is not here")
 def test_libraries_show_only_their_own_names():
     """Nothing that another extension in the process could be bound to by mistake, nor the other way round."""
-    core, extension = (exported(path) for path in (Path(hippograd._C.__file__).with_name("libhippograd.so"), hippograd._C.__file__))
+    core, extension = (exported(path) for path in (Path(hg._C.__file__).with_name("libhippograd.so"), hg._C.__file__))
     assert extension == ["PyInit__C"]
     assert len(core) > 1000 and [name for name in core if not re.match(r"hippograd_|_Z\w{1,12}?9hippograd", name)] == []
 
