@@ -389,6 +389,8 @@ DType true_division_type(const Tensor& a, const Tensor& b) {
   const DType t = result_type({a, b});
   return is_floating(t) ? t : default_dtype();
 }
+// Nothing to convert, move or expand.
+bool alike(const Tensor& a, const Tensor& b) { return a.dtype() == b.dtype() && a.shape() == b.shape() && a.device() == b.device(); }
 // Python refuses alpha = 0.5 on integers.
 void check_alpha(const char* op, DType t, double alpha) {
   if (!is_floating(t) && alpha != std::floor(alpha))
@@ -398,7 +400,7 @@ void check_alpha(const char* op, DType t, double alpha) {
 }  // namespace
 
 Tensor add(const Tensor& input, const Tensor& other, double alpha) {
-  if (alpha == 1 && input.dtype() == other.dtype() && input.shape() == other.shape()) return hippograd::apply(AddOp{}, {input, other});
+  if (alpha == 1 && alike(input, other)) return hippograd::apply(AddOp{}, {input, other});
   const DType t = result_type({input, other});
   check_alpha("add", t, alpha);
   if (const auto c = number_beside(other, input, t)) return with_number<AddNumberOp>(input, *c * alpha, t);
@@ -423,7 +425,7 @@ Tensor sub(const Tensor& input, const Tensor& other, double alpha) {
 }
 Tensor rsub(const Tensor& input, const Tensor& other) { return sub(other, input); }
 Tensor mul(const Tensor& input, const Tensor& other) {
-  if (input.dtype() == other.dtype() && input.shape() == other.shape()) return hippograd::apply(MulOp{}, {input, other});
+  if (alike(input, other)) return hippograd::apply(MulOp{}, {input, other});
   const DType t = result_type({input, other});
   if (const auto c = number_beside(other, input, t)) return with_number<MulNumberOp>(input, *c, t);
   if (const auto c = number_beside(input, other, t)) return with_number<MulNumberOp>(other, *c, t);
