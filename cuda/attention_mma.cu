@@ -61,37 +61,14 @@ HIPPOGRAD_DEVICE float quad_sum(float x) {
   return x + __shfl_xor_sync(kFullWarp, x, 2);
 }
 
-// ---- tiles in shared memory: rows of P numbers in chunks of 16 bytes ----
+// ---- tiles in shared memory: rows of P numbers in chunks of 16 bytes, chunk c of row r at place c ^ key(r) ----
+// All rows that a lane addresses agree in their last three bits, so its key is one number; and since rows start at multiples
+// of their size, an address is a sum of row and base, exclusive-or the chunk: `at` is one instruction and an immediate.
 template <int P> struct Tile {
   uint32_t base;
-  static constexpr int kChunks = P / 8, kBytesPerRow = 2 * P;
-  HIPPOGRAD_DEVICE uint32_t at(int row, int chunk) const {
-    const int swizzled = P == 32 ? chunk ^ ((row >> 1) & 3) : chunk ^ (row & 7);
-    return base + uint32_t(row * kBytesPerRow + swizzled * 16);
-  }
-  template <int kRows> HIPPOGRAD_DEVICE void fetch(const bfloat16* from, int64_t stride, int64_t row0, int64_t count) const {
-#pragma unroll
-    for (int i = int(threadIdx.x); i < kRows * kChunks; i += kThreads) {
-      const int row = i / kChunks, chunk = i % kChunks;
-      const bool valid = row0 + row < count;
-      copy16_async(at(row, chunk), valid ? from + (row0 + row) * stride + chunk * 8 : from, valid);
-    }
-  }
-  // Left operand: rows row0 ... row0 + 15, columns 16 step ... + 15.
-  HIPPOGRAD_DEVICE void left(uint32_t (&a)[4], int row0, int step) const {
-    const int lane = threadIdx.x % 32;
-    load_matrices(a, at(row0 + (lane & 15), 2 * step + (lane >> 4)));
-  }
-  // Right operand of x tile^T: its column n is row n of the tile; two neighbouring groups of 8 columns from n0 on.
-  HIPPOGRAD_DEVICE void right_transposed(uint32_t (&b)[4], int n0, int step) const {
-    const int lane = threadIdx.x % 32;
-    load_matrices(b, at(n0 + (lane & 7) + ((lane >> 4) << 3), 2 * step + ((lane >> 3) & 1)));
-  }
-  // Right operand of x tile: rows 16 step ... + 15; two groups of 8 columns from 8 chunk on.
-  HIPPOGRAD_DEVICE void right(uint32_t (&b)[4], int step, int chunk) const {
-    const int lane = threadIdx.x % 32;
-    load_matrices_transposed(b, at(16 * step + (lane & 15), chunk + (lane >> 4)));
-  }
+  static constexpr int kChunks = P / 8, kRowBytes = 2 * P, kBytes = kTile * kRowBytes;
+  static HIPPOGRAD_DEVICE int key(int row) { return P == 32 ? (row >> 1) & 3 : row & 7; }
+  HIPPOGRAD_DEVICE uint32_t at(int row, int chunk) const { return base + uint32_t(row * kRowBytes + (chunk ^ key(row)) * 16); }
   // Whether this thread's share of kTile rows has an infinity or NaN: all bits of an exponent set.
   HIPPOGRAD_DEVICE bool has_special() const {
     bool found = false;
@@ -104,6 +81,46 @@ template <int P> struct Tile {
     return found;
   }
 };
+// What a lane adds to a tile's base to find its row of the 8 x 8 matrices of an operand.
+template <int P> struct LaneOffsets {
+  uint32_t left, right_transposed, right;
+  HIPPOGRAD_DEVICE LaneOffsets() {
+    const int lane = threadIdx.x % 32, key = Tile<P>::key(lane);
+    const auto offset = [&](int row, int chunk) { return uint32_t(row * Tile<P>::kRowBytes + (chunk ^ key) * 16); };
+    left = right = offset(lane & 15, lane >> 4);
+    right_transposed = offset((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
+  }
+};
+// Left operand: rows row0 ... row0 + 15 (row0 a multiple of 16), columns 16 step ... + 15.
+template <int P> HIPPOGRAD_DEVICE void load_left(uint32_t (&a)[4], const Tile<P>& tile, const LaneOffsets<P>& lane, int row0, int step) {
+  load_matrices(a, ((tile.base + lane.left) ^ uint32_t(32 * step)) + uint32_t(row0 * Tile<P>::kRowBytes));
+}
+// Right operand of x tile^T: its column n is row n of the tile; columns n0 ... n0 + 15.
+template <int P> HIPPOGRAD_DEVICE void load_right_transposed(uint32_t (&b)[4], const Tile<P>& tile, const LaneOffsets<P>& lane, int n0, int step) {
+  load_matrices(b, ((tile.base + lane.right_transposed) ^ uint32_t(32 * step)) + uint32_t(n0 * Tile<P>::kRowBytes));
+}
+// Right operand of x tile: rows 16 step ... + 15; 16 columns from chunk `chunk` (even) on.
+template <int P> HIPPOGRAD_DEVICE void load_right(uint32_t (&b)[4], const Tile<P>& tile, const LaneOffsets<P>& lane, int step, int chunk) {
+  load_matrices_transposed(b, ((tile.base + lane.right) ^ uint32_t(16 * chunk)) + uint32_t(16 * step * Tile<P>::kRowBytes));
+}
+// Brings rows of a matrix in memory into tiles; each thread moves the same chunk of every (kThreads / kChunks)-th row.
+template <int P> struct Fetcher {
+  static constexpr int kStep = kThreads / (P / 8);
+  const bfloat16* base;
+  int64_t stride, count;
+  int row, chunk;
+  HIPPOGRAD_DEVICE Fetcher(const bfloat16* matrix, int64_t stride_, int64_t count_)
+      : base(matrix), stride(stride_), count(count_), row(int(threadIdx.x) / (P / 8)), chunk(int(threadIdx.x) % (P / 8)) {}
+  template <int kRows> HIPPOGRAD_DEVICE void fetch(const Tile<P>& tile, int64_t row0) const {
+    const bfloat16* p = base + (row0 + row) * stride + chunk * 8;
+    const int64_t left = count - row0;
+#pragma unroll
+    for (int i = 0; i < kRows / kStep; ++i) {
+      const bool valid = row + i * kStep < left;
+      copy16_async(tile.at(row + i * kStep, chunk), valid ? p + i * kStep * stride : base, valid);
+    }
+  }
+};
 
 // Sums of a product for 16 rows and 8 kGroups columns: c[group][..], rows g and g + 8, columns 8 group + 2 (lane % 4) + {0, 1}.
 template <int kGroups> using Sums = float[kGroups][4];
@@ -113,22 +130,23 @@ template <int P, bool kInRegisters> struct LeftOperand {
   Tile<P> tile;
   int row0;
   uint32_t kept[kInRegisters ? P / 16 : 1][4];
-  HIPPOGRAD_DEVICE void prepare() {
+  HIPPOGRAD_DEVICE void prepare(const LaneOffsets<P>& lane) {
     if constexpr (kInRegisters)
 #pragma unroll
-      for (int s = 0; s < P / 16; ++s) tile.left(kept[s], row0, s);
+      for (int s = 0; s < P / 16; ++s) load_left(kept[s], tile, lane, row0, s);
   }
-  HIPPOGRAD_DEVICE void get(uint32_t (&a)[4], int step) const {
+  HIPPOGRAD_DEVICE void get(uint32_t (&a)[4], const LaneOffsets<P>& lane, int step) const {
     if constexpr (kInRegisters) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) a[i] = kept[step][i];
     } else {
-      tile.left(a, row0, step);
+      load_left(a, tile, lane, row0, step);
     }
   }
 };
 // c = left (16 M, P) tile^T (P, kTile)
-template <int P, bool kKept, int M> HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kKept> (&left)[M], const Tile<P>& tile) {
+template <int P, bool kKept, int M>
+HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kKept> (&left)[M], const Tile<P>& tile, const LaneOffsets<P>& lane) {
 #pragma unroll
   for (int m = 0; m < M; ++m)
 #pragma unroll
@@ -139,11 +157,11 @@ template <int P, bool kKept, int M> HIPPOGRAD_DEVICE void scores_of(Sums<kTile /
   for (int s = 0; s < P / 16; ++s) {
     uint32_t a[M][4];
 #pragma unroll
-    for (int m = 0; m < M; ++m) left[m].get(a[m], s);
+    for (int m = 0; m < M; ++m) left[m].get(a[m], lane, s);
 #pragma unroll
     for (int n = 0; n < kTile / 8; n += 2) {
       uint32_t b[4];
-      tile.right_transposed(b, 8 * n, s);
+      load_right_transposed(b, tile, lane, 8 * n, s);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         multiply_add(c[m][n], a[m], b[0], b[1]);
@@ -153,7 +171,8 @@ template <int P, bool kKept, int M> HIPPOGRAD_DEVICE void scores_of(Sums<kTile /
   }
 }
 // sums (16 M, P) += weights (16 M, kTile) tile (kTile, P); the weights are rounded to bf16.
-template <int P, int M> HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const Sums<kTile / 8> (&weights)[M], const Tile<P>& tile) {
+template <int P, int M>
+HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const Sums<kTile / 8> (&weights)[M], const Tile<P>& tile, const LaneOffsets<P>& lane) {
 #pragma unroll
   for (int s = 0; s < kTile / 16; ++s) {
     uint32_t a[M][4];
@@ -165,7 +184,7 @@ template <int P, int M> HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M]
 #pragma unroll
     for (int n = 0; n < P / 8; n += 2) {
       uint32_t b[4];
-      tile.right(b, s, n);
+      load_right(b, tile, lane, s, n);
 #pragma unroll
       for (int m = 0; m < M; ++m) {
         multiply_add(sums[m][n], a[m], b[0], b[1]);
@@ -234,24 +253,25 @@ HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int64_t ke
 }
 
 template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kernel(Problem a, bfloat16* __restrict__ out, float* __restrict__ lse) {
-  extern __shared__ __align__(128) unsigned char memory[];
+  extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int kRows = 16 * M * kWarps;
-  constexpr uint32_t kTileBytes = kTile * 2 * P;
+  constexpr uint32_t kTileBytes = Tile<P>::kBytes;
+  const LaneOffsets<P> offsets;
   const AttentionSizes& n = a.sizes;
   const Part part(a, n.heads, n.queries, kRows, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Tile<P> q_tile{shared_address(memory)};
   const uint32_t stage0 = q_tile.base + kRows * 2 * P;   // k, v, k, v
-  const bfloat16 *k = Problem::slice(a.k, part.batch, part.head / n.shared), *v = Problem::slice(a.v, part.batch, part.head / n.shared);
+  const Fetcher<P> k(Problem::slice(a.k, part.batch, part.head / n.shared), a.k.row, n.keys), v(Problem::slice(a.v, part.batch, part.head / n.shared), a.v.row, n.keys);
   const auto fetch = [&](int64_t tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
-    Tile<P>{at}.template fetch<kTile>(k, a.k.row, tile * kTile, n.keys);
-    Tile<P>{at + kTileBytes}.template fetch<kTile>(v, a.v.row, tile * kTile, n.keys);
+    k.template fetch<kTile>({at}, tile * kTile);
+    v.template fetch<kTile>({at + kTileBytes}, tile * kTile);
     commit_copies();
   };
   const int64_t end_query = min(part.row0 + kRows, n.queries);
   const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
-  q_tile.template fetch<kRows>(Problem::slice(a.q, part.batch, part.head), a.q.row, part.row0, n.queries);
+  Fetcher<P>(Problem::slice(a.q, part.batch, part.head), a.q.row, n.queries).template fetch<kRows>(q_tile, part.row0);
   fetch(0);
 
   constexpr bool kKeepQ = P <= 64;
@@ -274,11 +294,11 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
     __syncthreads();
     if (tile == 0)
 #pragma unroll
-      for (int m = 0; m < M; ++m) q[m].prepare();
+      for (int m = 0; m < M; ++m) q[m].prepare(offsets);
     if (tile + 1 < tiles) fetch(tile + 1);
     const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
     Sums<kTile / 8> s[M];
-    scores_of(s, q, k_tile);
+    scores_of(s, q, k_tile, offsets);
     const int64_t key0 = tile * kTile;
     const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
     if (diagonal || key0 + kTile > n.keys) {
@@ -309,7 +329,7 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
 #pragma unroll
         for (int c = 0; c < P / 8; ++c) sums[m][c][2 * half] *= shrink, sums[m][c][2 * half + 1] *= shrink;
       }
-    add_product(sums, s, v_tile);
+    add_product(sums, s, v_tile, offsets);
   }
   wait_for_copies();
   if (special) *a.special = 1;
@@ -356,25 +376,26 @@ HIPPOGRAD_DEVICE void pair_gradient(float& s, float& dp, float scale, float lse2
 
 template <int P>
 __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dq) {
-  extern __shared__ __align__(128) unsigned char memory[];
-  constexpr uint32_t kTileBytes = kTile * 2 * P;
+  extern __shared__ __align__(1024) unsigned char memory[];
+  constexpr uint32_t kTileBytes = Tile<P>::kBytes;
+  const LaneOffsets<P> offsets;
   constexpr bool kKept = P <= 64;
   const AttentionSizes& n = a.sizes;
   const Part part(a, n.heads, n.queries, kTile, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Tile<P> q_tile{shared_address(memory)}, dout_tile{q_tile.base + kTileBytes};
   const uint32_t stage0 = q_tile.base + 2 * kTileBytes;   // k, v, k, v
-  const bfloat16 *k = Problem::slice(a.k, part.batch, part.head / n.shared), *v = Problem::slice(a.v, part.batch, part.head / n.shared);
+  const Fetcher<P> k(Problem::slice(a.k, part.batch, part.head / n.shared), a.k.row, n.keys), v(Problem::slice(a.v, part.batch, part.head / n.shared), a.v.row, n.keys);
   const auto fetch = [&](int64_t tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
-    Tile<P>{at}.template fetch<kTile>(k, a.k.row, tile * kTile, n.keys);
-    Tile<P>{at + kTileBytes}.template fetch<kTile>(v, a.v.row, tile * kTile, n.keys);
+    k.template fetch<kTile>({at}, tile * kTile);
+    v.template fetch<kTile>({at + kTileBytes}, tile * kTile);
     commit_copies();
   };
   const int64_t end_query = min(part.row0 + kTile, n.queries);
   const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
-  q_tile.template fetch<kTile>(Problem::slice(a.q, part.batch, part.head), a.q.row, part.row0, n.queries);
-  dout_tile.template fetch<kTile>(Problem::slice(a.dout, part.batch, part.head), a.dout.row, part.row0, n.queries);
+  Fetcher<P>(Problem::slice(a.q, part.batch, part.head), a.q.row, n.queries).template fetch<kTile>(q_tile, part.row0);
+  Fetcher<P>(Problem::slice(a.dout, part.batch, part.head), a.dout.row, n.queries).template fetch<kTile>(dout_tile, part.row0);
   fetch(0);
 
   LeftOperand<P, kKept> q[1], dout[1];
@@ -397,23 +418,23 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
   for (int64_t tile = 0; tile < tiles; ++tile) {
     wait_for_copies();
     __syncthreads();
-    if (tile == 0) q[0].prepare(), dout[0].prepare();
+    if (tile == 0) q[0].prepare(offsets), dout[0].prepare(offsets);
     if (tile + 1 < tiles) fetch(tile + 1);
     const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
     Sums<kTile / 8> s[1], dp[1];
-    scores_of(s, q, k_tile);
+    scores_of(s, q, k_tile, offsets);
     const int64_t key0 = tile * kTile;
     const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
     if (diagonal || key0 + kTile > n.keys) {
       if (diagonal) special |= k_tile.has_special();
       hide_keys(a, s[0], key0, row0);
     }
-    scores_of(dp, dout, v_tile);
+    scores_of(dp, dout, v_tile, offsets);
 #pragma unroll
     for (int c = 0; c < kTile / 8; ++c)
 #pragma unroll
       for (int i = 0; i < 4; ++i) pair_gradient(s[0][c][i], dp[0][c][i], scale, lse2[i >> 1], row_inner[i >> 1]);
-    add_product(sums, dp, k_tile);
+    add_product(sums, dp, k_tile, offsets);
   }
   wait_for_copies();
   if (special) *a.special = 1;
@@ -423,8 +444,9 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
 template <int P>
 __global__ void __launch_bounds__(kThreads)
 key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dk, bfloat16* __restrict__ dv) {
-  extern __shared__ __align__(128) unsigned char memory[];
-  constexpr uint32_t kTileBytes = kTile * 2 * P, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);
+  extern __shared__ __align__(1024) unsigned char memory[];
+  constexpr uint32_t kTileBytes = Tile<P>::kBytes, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);
+  const LaneOffsets<P> offsets;
   constexpr bool kKept = P <= 32;
   const AttentionSizes& n = a.sizes;
   const Part part(a, n.groups, n.keys, kTile, false);
@@ -437,8 +459,8 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
   const auto fetch = [&](int64_t tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
     const int64_t head = part.head * n.shared + tile / per_head, query0 = (first + tile % per_head) * kTile;
-    Tile<P>{at}.template fetch<kTile>(Problem::slice(a.q, part.batch, head), a.q.row, query0, n.queries);
-    Tile<P>{at + kTileBytes}.template fetch<kTile>(Problem::slice(a.dout, part.batch, head), a.dout.row, query0, n.queries);
+    Fetcher<P>(Problem::slice(a.q, part.batch, head), a.q.row, n.queries).template fetch<kTile>({at}, query0);
+    Fetcher<P>(Problem::slice(a.dout, part.batch, head), a.dout.row, n.queries).template fetch<kTile>({at + kTileBytes}, query0);
     const float* from = threadIdx.x < kTile ? lse : inner;
     const int64_t query = query0 + threadIdx.x % kTile;
     const bool valid = query < n.queries;
@@ -446,8 +468,8 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
     commit_copies();
   };
   static_assert(kThreads == 2 * kTile);
-  k_tile.template fetch<kTile>(Problem::slice(a.k, part.batch, part.head), a.k.row, part.row0, n.keys);
-  v_tile.template fetch<kTile>(Problem::slice(a.v, part.batch, part.head), a.v.row, part.row0, n.keys);
+  Fetcher<P>(Problem::slice(a.k, part.batch, part.head), a.k.row, n.keys).template fetch<kTile>(k_tile, part.row0);
+  Fetcher<P>(Problem::slice(a.v, part.batch, part.head), a.v.row, n.keys).template fetch<kTile>(v_tile, part.row0);
   if (tiles > 0) fetch(0);
 
   LeftOperand<P, kKept> k[1], v[1];
@@ -463,13 +485,13 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
   for (int64_t tile = 0; tile < tiles; ++tile) {
     wait_for_copies();
     __syncthreads();
-    if (tile == 0) k[0].prepare(), v[0].prepare();
+    if (tile == 0) k[0].prepare(offsets), v[0].prepare(offsets);
     if (tile + 1 < tiles) fetch(tile + 1);
     const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
     const Tile<P> q_tile{at}, dout_tile{at + kTileBytes};
     const float* numbers = reinterpret_cast<const float*>(memory + (at - k_tile.base) + 2 * kTileBytes);   // lse, then inner
     Sums<kTile / 8> s[1], dp[1];   // transposed: rows are keys, columns queries
-    scores_of(s, k, q_tile);
+    scores_of(s, k, q_tile, offsets);
     const int64_t query0 = (first + tile % per_head) * kTile;
     if (a.causal && part.row0 + kTile - 1 > query0 + a.offset) {   // on the diagonal
       special |= q_tile.has_special() || dout_tile.has_special();
@@ -483,7 +505,7 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
             if (8 * c + 2 * (lane % 4) + i < from) s[0][c][2 * half + i] = -math::kInf<float>;
       }
     }
-    scores_of(dp, v, dout_tile);
+    scores_of(dp, v, dout_tile, offsets);
 #pragma unroll
     for (int c = 0; c < kTile / 8; ++c) {
       const int column = 8 * c + 2 * (lane % 4);
@@ -492,8 +514,8 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
       for (int i = 0; i < 4; ++i)
         pair_gradient(s[0][c][i], dp[0][c][i], scale, (i & 1 ? row_lse.y : row_lse.x) * kLog2e, i & 1 ? row_inner.y : row_inner.x);
     }
-    add_product(dv_sums, s, dout_tile);
-    add_product(dk_sums, dp, q_tile);
+    add_product(dv_sums, s, dout_tile, offsets);
+    add_product(dk_sums, dp, q_tile, offsets);
   }
   wait_for_copies();
   if (special) *a.special = 1;
@@ -528,8 +550,8 @@ bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const Att
   const Problem a{AttentionSizes(q, k, v), Slices<float>(q), Slices<float>(k), Slices<float>(v), {}, float(config.scale), config.causal, config.offset, special};
   const AttentionSizes& n = a.sizes;
   by_width(n.width, [&]<int P>() {
-    constexpr int kRows = 128;
-    launch("attention_mma", forward_kernel<P, 2>, unsigned(n.batch * n.heads * tiles_of(n.queries, kRows)), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a,
+    constexpr int M = P <= 64 ? 2 : 1, kRows = 16 * M * kWarps;
+    launch("attention_mma", forward_kernel<P, M>, unsigned(n.batch * n.heads * tiles_of(n.queries, kRows)), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a,
            out.data<bfloat16>(), lse.data<float>());
   });
   return true;
