@@ -442,7 +442,7 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
 }
 
 template <int P>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, P <= 64 ? 3 : 1)
 key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dk, bfloat16* __restrict__ dv) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr uint32_t kTileBytes = Tile<P>::kBytes, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);

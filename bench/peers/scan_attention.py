@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Attention on CUDA beside PyTorch's scaled_dot_product_attention, and the scans beside their limits.
 
-    python bench/peers/scan_attention.py [--quick] [--only WORD] [--json FILE]
+    python bench/peers/scan_attention.py [--quick] [--only WORD] [--kernels] [--json FILE]
 
 Times as in bench/peers/rows.py: device time, both libraries alternating on the default stream, best of several rounds. Attention:
 TFLOP/s counts 4 P L M per head forward and 10 P L M backward (five products), halved where causal; `ratio` is PyTorch's time
 over ours. Selective scan: N = 16 with z, D, bias and softplus; `floor` is the least memory traffic (4 streams forward, 7
 backward, B and C) at the measured copy bandwidth, as a fraction of our time; `peer` is mamba-ssm 2.3.2 on an H200, quoted from the
-notes of bench/results (it is not run here). Causal convolution: width 4 and SiLU; `copy` is the traffic's share.
+notes of bench/results (it is not run here). Causal convolution: width 4 and SiLU; `copy` is the traffic's share. --kernels also prints
+the time of each of our kernels, by PyTorch's profiler.
 """
 import argparse
 import json
@@ -48,6 +49,17 @@ class Call:
         return self.grad(self.y, self.wanted, self.dy, retain_graph=True)
 
 
+def kernel_times(call):
+    """Prints the microseconds of each kernel of one call."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for _ in range(5):
+            call()
+        torch.cuda.synchronize()
+    for event in sorted(profile.key_averages(), key=lambda e: -e.self_device_time_total):
+        name = event.key.replace("hippograd::cuda::", "").replace("(anonymous namespace)::", "").split("(")[0]
+        print(f"      {event.self_device_time_total / 5:10.1f} us  x{event.count / 5:g}  {name[:110]}")
+
+
 class Pair:
     def __init__(self, ours, theirs):
         self.ours, self.theirs = ours, theirs
@@ -61,7 +73,7 @@ def largest_error(ours, theirs):
     return worst
 
 
-def attention(rounds, rows):
+def attention(rounds, rows, kernels):
     print(f"\nattention{'':11} {'B, H, L, P':>20} {'ours us':>9} {'torch us':>9} {'TFLOP/s':>8} {'torch':>7} {'ratio':>6} {'error':>8}")
     shapes = [(16, 12, 197, 64), (8, 12, 577, 64), (8, 12, 2048, 64), (8, 12, 2048, 128), (16, 12, 197, 32)]
     for dtype in ("bfloat16", "float32"):
@@ -81,6 +93,8 @@ def attention(rounds, rows):
                     print(f"{label:20} {str((B, H, L, P)):>20} {a * 1e6:9.1f} {b * 1e6:9.1f} {flops / a / 1e12:8.0f} {flops / b / 1e12:7.0f} {b / a:6.2f} {error:8.1e}", flush=True)
                     rows.append({"op": "attention", "dtype": dtype, "pass": name, "causal": causal, "shape": (B, H, L, P), "ours_us": a * 1e6, "torch_us": b * 1e6,
                                  "tflops": flops / a / 1e12, "torch_tflops": flops / b / 1e12, "ratio": b / a, "error": error})
+                    if kernels:
+                        kernel_times(ours_call)
                 del mine, theirs
                 torch.cuda.empty_cache()
 
@@ -94,7 +108,7 @@ def best_time(call, rounds):
     return min(device_time(call, count) for _ in range(rounds))
 
 
-def scans(rounds, rows, bandwidth):
+def scans(rounds, rows, bandwidth, kernels):
     print(f"\nselective scan {'B, D, L':>26} {'ours ms':>8} {'floor':>6} {'peer ms':>8} {'ratio':>6}")
     N = 16
     for (B, D, L), peer in MAMBA.items():
@@ -114,6 +128,8 @@ def scans(rounds, rows, bandwidth):
                 floor = (streams * B * D * L + (2 if name == "forward" else 4) * B * L * N) * size / bandwidth
                 print(f"{dtype[:4]} {name:9} {str((B, D, L)):>26} {t * 1e3:8.3f} {floor / t:6.2f} {other:8.3f} {other / t / 1e3:6.2f}", flush=True)
                 rows.append({"op": "selective_scan", "dtype": dtype, "pass": name, "shape": (B, D, L), "ours_ms": t * 1e3, "floor_share": floor / t, "peer_ms": other})
+                if kernels:
+                    kernel_times(getattr(call, name))
             del call, inputs
             hg.cuda.empty_cache()
     print(f"\ncausal convolution {'B, D, L':>22} {'ours us':>8} {'copy':>6} {'peer us':>8} {'ratio':>6}")
@@ -128,7 +144,8 @@ def scans(rounds, rows, bandwidth):
                 other = CONV[dtype][k] * 1e3 if (B, L, D) == (8, 2048, 2048) else float("nan")
                 print(f"{dtype[:4]} {name:14} {str((B, D, L)):>22} {t * 1e6:8.1f} {share:6.2f} {other:8.1f} {other / t / 1e6:6.2f}", flush=True)
                 rows.append({"op": "causal_conv1d", "dtype": dtype, "pass": name, "shape": (B, D, L), "ours_us": t * 1e6, "copy": share})
-    t = {}
+                if kernels:
+                    kernel_times(getattr(call, name))
     for B, L, D in ((8, 2048, 2048), (4, 1024, 256), (1, 65536, 64)):
         a, b, dy = hg.rand(B, L, D, device="cuda"), hg.rand(B, L, D, device="cuda"), hg.rand(B, L, D, device="cuda")
         call = Call(lambda p, q: hg.linear_scan(p, q), [a, b], dy, hg.autograd.grad)
@@ -143,15 +160,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rounds")
     parser.add_argument("--only", choices=("attention", "scans"))
+    parser.add_argument("--kernels", action="store_true", help="also the time of each kernel")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     rounds, rows = 3 if options.quick else 9, []
     bandwidth = copy_bandwidth()
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}; copy {bandwidth / 1e12:.2f} TB/s")
     if options.only != "scans":
-        attention(rounds, rows)
+        attention(rounds, rows, options.kernels)
     if options.only != "attention":
-        scans(rounds, rows, bandwidth)
+        scans(rounds, rows, bandwidth, options.kernels)
     if options.json:
         with open(options.json, "w") as f:
             json.dump({"device": torch.cuda.get_device_name(), "torch": torch.__version__, "copy_bandwidth": bandwidth, "rows": rows}, f, indent=1)
