@@ -70,8 +70,9 @@ template <class T> RowScale<T> row_scale(CArray dloss, CArray total) {
 }
 template <class T> HIPPOGRAD_DEVICE compute_t<T> weight_of(const T* w, int64_t c) { return w ? load(w[c]) : compute_t<T>(1); }
 
-template <class T, int V>
-__global__ void cross_entropy_fwd_kernel(const T* x, Targets targets, const T* w, double smoothing, compute_t<T>* stats, RowLoss* losses, int64_t rows) {
+template <class T>
+__global__ void __launch_bounds__(512)
+cross_entropy_fwd_kernel(const T* x, Targets targets, const T* w, double smoothing, compute_t<T>* stats, RowLoss* losses, int64_t rows, bool packed) {
   using A = compute_t<T>;
   const int64_t n = targets.classes;
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
@@ -85,23 +86,18 @@ __global__ void cross_entropy_fwd_kernel(const T* x, Targets targets, const T* w
       continue;
     }
     const T* row = x + r * n;
-    const MaxAndSum<A> ms = max_and_sum<V>(row, n);
-    const double log_s = log(double(ms.sum)), weight = double(weight_of(w, t));
-    double loss = weight * (log_s - double(load(row[t]) - ms.max));
+    const MaxAndSum<A> ms = max_and_sum(row, n, packed);
+    double smooth = 0;
     if (smoothing != 0) {   // sum_c weight[c] l_c: the row again
-      const A log_st = A(log_s);
+      const A log_s = log(ms.sum);
       A mine = 0;
-      for_columns<V>(n, [&](int64_t c) {
-        A v[V];
-        take<V>(row + c, v);
-#pragma unroll
-        for (int j = 0; j < V; ++j) mine += (log_st - (v[j] - ms.max)) * weight_of(w, c + j);
-      });
-      loss = (1 - smoothing) * loss + smoothing / double(n) * row_sum(mine);
+      for_columns<1>(n, [&](int64_t c) { mine += (log_s - (load(row[c]) - ms.max)) * weight_of(w, c); });
+      smooth = row_sum(mine);
     }
     if (threadIdx.x == 0) {
+      const double weight = double(weight_of(w, t)), l = weight * (log(double(ms.sum)) - double(load(row[t]) - ms.max));
       stats[2 * r] = ms.max, stats[2 * r + 1] = ms.sum;
-      losses[r] = {loss, weight};
+      losses[r] = {smoothing != 0 ? (1 - smoothing) * l + smoothing / double(n) * smooth : l, weight};
     }
   }
 }
@@ -114,10 +110,8 @@ void cross_entropy_fwd(CArray x, CArray target, CArray weight, int64_t ignore_in
   visit(FloatBf16{}, x.dtype(), "cross_entropy", [&]<class T>() {
     const T* xp = x.data<T>();
     if (rows > 0)
-      by_pack<T>(n, [&]<int V>() {
-        launch("cross_entropy", cross_entropy_fwd_kernel<T, V>, row_blocks(rows), row_threads(n, V), 0, xp, targets, maybe<T>(weight), smoothing,
-               stats.data<compute_t<T>>(), losses.as<RowLoss>(), rows);
-      }, xp);
+      launch("cross_entropy", cross_entropy_fwd_kernel<T>, row_blocks(rows), row_threads(n, kPack<T>), 0, xp, targets, maybe<T>(weight), smoothing,
+             stats.data<compute_t<T>>(), losses.as<RowLoss>(), rows, aligned16(xp));
     reduce<T>(reduction, losses.as<RowLoss>(), rows, loss, total);
   });
 }
@@ -131,9 +125,10 @@ template <class T> __global__ void weight_sum(const T* w, int64_t classes, compu
 }
 
 // all_weights: null where every weight is 1.
-template <class T, int V>
-__global__ void cross_entropy_bwd_kernel(const T* x, Targets targets, const T* w, const compute_t<T>* all_weights, double smoothing,
-                                         const compute_t<T>* stats, RowScale<T> row_scale, T* dx, int64_t rows) {
+template <class T>
+__global__ void __launch_bounds__(512)
+cross_entropy_bwd_kernel(const T* x, Targets targets, const T* w, const compute_t<T>* all_weights, double smoothing, const compute_t<T>* stats,
+                         RowScale<T> row_scale, T* dx, int64_t rows, bool packed) {
   using A = compute_t<T>;
   const int64_t n = targets.classes;
   const A smooth = A(smoothing / double(n)), all = all_weights ? *all_weights : A(n);
@@ -142,22 +137,26 @@ __global__ void cross_entropy_bwd_kernel(const T* x, Targets targets, const T* w
     const T* row = x + r * n;
     T* to = dx + r * n;
     if (t < 0) {
-      for_columns<V>(n, [&](int64_t c) { put<V>(to + c, {}); });
+      over_row(row, n, packed, [&](int64_t c, int64_t step, int count) { put_many(to + c, step, count, {}); }, [&](int64_t c) { store(to[c], A(0)); });
       continue;
     }
     const A m = stats[2 * r], hit = A(1 - smoothing) * weight_of(w, t), factor = (hit + smooth * all) / stats[2 * r + 1], scale = row_scale(r);
-    for_columns<V>(n, [&](int64_t c) {
-      A v[V];
-      take<V>(row + c, v);
+    const auto slope = [&](A v, int64_t c) {
+      A d = multiply(exponential_of<T>(v - m), factor);
+      if (smooth != 0) d -= smooth * weight_of(w, c);
+      if (c == t) d -= hit;
+      return d * scale;
+    };
+    over_row(row, n, packed,
+             [&](int64_t c, int64_t step, int count) {
+               A v[kMany<T> * kPack<T>];
+               take_many(row + c, step, count, A(0), v);
 #pragma unroll
-      for (int j = 0; j < V; ++j) {
-        A d = multiply(exponential(v[j] - m), factor);
-        if (smooth != 0) d -= smooth * weight_of(w, c + j);
-        if (c + j == t) d -= hit;
-        v[j] = d * scale;
-      }
-      put<V>(to + c, v);
-    });
+               for (int k = 0; k < kMany<T> * kPack<T>; ++k)
+                 if (k / kPack<T> < count) v[k] = slope(v[k], c + k / kPack<T> * step + k % kPack<T>);
+               put_many(to + c, step, count, v);
+             },
+             [&](int64_t c) { store(to[c], slope(load(row[c]), c)); });
   }
 }
 
@@ -171,10 +170,8 @@ void cross_entropy_bwd(CArray x, CArray target, CArray weight, int64_t ignore_in
     T* to = dx.data<T>();
     const Workspace all(weight.defined() && smoothing != 0 ? sizeof(A) : 0);
     if (all.as<A>()) launch("cross_entropy", weight_sum<T>, 1, 1024, 0, weight.data<T>(), n, all.as<A>());
-    by_pack<T>(n, [&]<int V>() {
-      launch("cross_entropy", cross_entropy_bwd_kernel<T, V>, row_blocks(rows), row_threads(n, V), 0, xp, targets, maybe<T>(weight), all.as<A>(), smoothing,
-             stats.data<A>(), row_scale<T>(dloss, total), to, rows);
-    }, xp, to);
+    launch("cross_entropy", cross_entropy_bwd_kernel<T>, row_blocks(rows), row_threads(n, kPack<T>), 0, xp, targets, maybe<T>(weight), all.as<A>(), smoothing,
+           stats.data<A>(), row_scale<T>(dloss, total), to, rows, aligned16(xp) && aligned16(to));
   });
 }
 

@@ -18,22 +18,31 @@ struct JoinMaxAndSum {
   }
 };
 
-template <int V, class T> HIPPOGRAD_DEVICE MaxAndSum<compute_t<T>> max_and_sum(const T* x, int64_t n) {
+template <class T> HIPPOGRAD_DEVICE MaxAndSum<compute_t<T>> max_and_sum(const T* x, int64_t n, bool packed) {
   using A = compute_t<T>;
   __shared__ MaxAndSum<A> scratch[32];
   const A lowest = -A(INFINITY);
   MaxAndSum<A> mine{lowest, 0};
-  for_columns<V>(n, [&](int64_t c) {
-    A v[V], m = mine.max;
-    take<V>(x + c, v);
+  const auto add = [&]<int K>(const A (&v)[K]) {
+    A m = mine.max;
 #pragma unroll
-    for (int j = 0; j < V; ++j) m = v[j] > m ? v[j] : m;
+    for (int k = 0; k < K; ++k) m = v[k] > m ? v[k] : m;
     A s = mine.below(m);
     const A base = m == lowest ? A(0) : m;   // -inf - 0: such elements add nothing
 #pragma unroll
-    for (int j = 0; j < V; ++j) s += exponential(v[j] - base);
+    for (int k = 0; k < K; ++k) s += exponential_of<T>(v[k] - base);
     mine = {m, s};
-  });
+  };
+  over_row(x, n, packed,
+           [&](int64_t c, int64_t step, int count) {
+             A v[kMany<T> * kPack<T>];
+             take_many(x + c, step, count, lowest, v);
+             add(v);
+           },
+           [&](int64_t c) {
+             const A v[1] = {load(x[c])};
+             add(v);
+           });
   mine = block_join(mine, MaxAndSum<A>{lowest, 0}, scratch, JoinMaxAndSum());
   if (mine.max == lowest) mine.sum = A(NAN);
   return mine;

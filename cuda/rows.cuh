@@ -36,6 +36,58 @@ HIPPOGRAD_DEVICE double multiply(double a, double b) { return __dmul_rn(a, b); }
 HIPPOGRAD_DEVICE float exponential(float x) { return expf(x); }
 HIPPOGRAD_DEVICE double exponential(double x) { return exp(x); }
 
+// bf16 keeps 8 bits: the fast exponential (relative error below 2^-18 where it matters) is exact enough.
+template <class T> HIPPOGRAD_DEVICE compute_t<T> exponential_of(compute_t<T> x) {
+  if constexpr (std::is_same_v<T, bfloat16>) return __expf(x);
+  else return exponential(x);
+}
+
+// A block goes over a row of any length and alignment, kMany<T> packs per thread at once, so that enough loads are on their way:
+//   many(c, step, count)   the thread's packs start at columns c, c + step, ..., `count` of them (at most kMany<T>)
+//   one(c)                 a column before the first or after the last 16-byte boundary; every column if not `packed`
+template <class T> inline constexpr int kMany = sizeof(T) == 4 ? 4 : 2;
+template <class T, class Many, class One> HIPPOGRAD_DEVICE void over_row(const T* row, int64_t n, bool packed, Many&& many, One&& one) {
+  constexpr int V = kPack<T>, U = kMany<T>;
+  int64_t head = n;
+  if (packed) {
+    const int64_t before = int64_t((16 - (reinterpret_cast<uintptr_t>(row) & 15)) & 15) / int64_t(sizeof(T));
+    head = before < n ? before : n;
+  }
+  const int64_t packs = (n - head) / V;
+  for (int64_t c = threadIdx.x; c < head; c += blockDim.x) one(c);
+  for (int64_t p = threadIdx.x; p < packs; p += int64_t(U) * blockDim.x) {
+    const int64_t left = (packs - p + blockDim.x - 1) / blockDim.x;
+    many(head + p * V, int64_t(blockDim.x) * V, int(left < U ? left : U));
+  }
+  for (int64_t c = head + packs * V + threadIdx.x; c < n; c += blockDim.x) one(c);
+}
+// The packs of one `many`, in the type of the computation; those that are not there are `fill`.
+template <class T> HIPPOGRAD_DEVICE void take_many(const T* p, int64_t step, int count, compute_t<T> fill, compute_t<T> (&v)[kMany<T> * kPack<T>]) {
+  constexpr int V = kPack<T>;
+#pragma unroll
+  for (int u = 0; u < kMany<T>; ++u) {
+    if (u < count) {
+      const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V>*>(p + u * step);
+#pragma unroll
+      for (int j = 0; j < V; ++j) v[u * V + j] = load(pack.v[j]);
+    } else {
+#pragma unroll
+      for (int j = 0; j < V; ++j) v[u * V + j] = fill;
+    }
+  }
+}
+template <class T> HIPPOGRAD_DEVICE void put_many(T* p, int64_t step, int count, const compute_t<T> (&v)[kMany<T> * kPack<T>]) {
+  constexpr int V = kPack<T>;
+#pragma unroll
+  for (int u = 0; u < kMany<T>; ++u) {
+    if (u >= count) continue;
+    Pack<T, V> pack;
+#pragma unroll
+    for (int j = 0; j < V; ++j) store(pack.v[j], v[u * V + j]);
+    *reinterpret_cast<Pack<T, V>*>(p + u * step) = pack;
+  }
+}
+
 // Threads for a row of n elements, V at a time: at least four packs each where the row is long.
 inline int row_threads(int64_t n, int v) {
   int threads = 32;

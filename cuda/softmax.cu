@@ -9,12 +9,6 @@
 namespace hippograd::cuda {
 namespace {
 
-// bf16 keeps 8 bits: the fast exponential (relative error below 2^-18 where it matters) is exact enough.
-template <class T> HIPPOGRAD_DEVICE compute_t<T> exponential_of(compute_t<T> x) {
-  if constexpr (std::is_same_v<T, bfloat16>) return __expf(x);
-  else return exponential(x);
-}
-
 template <class T, int K, int V, bool kWarp, bool kCluster>
 __global__ void __launch_bounds__(kWarp ? 128 : 1024) softmax_held(bool log_form, const T* x, T* y, int64_t rows, int n) {
   using A = compute_t<T>;
@@ -42,20 +36,23 @@ __global__ void __launch_bounds__(kWarp ? 128 : 1024) softmax_held(bool log_form
   }
 }
 
-template <class T, int V> __global__ void softmax_fwd_kernel(bool log_form, const T* x, T* y, int64_t rows, int64_t n) {
+template <class T> __global__ void __launch_bounds__(512) softmax_fwd_kernel(bool log_form, const T* x, T* y, int64_t rows, int64_t n, bool packed) {
   using A = compute_t<T>;
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     const T* from = x + r * n;
     T* to = y + r * n;
-    const MaxAndSum<A> row = max_and_sum<V>(from, n);
+    const MaxAndSum<A> row = max_and_sum(from, n, packed);
     const A scale = log_form ? log(row.sum) : 1 / row.sum;
-    for_columns<V>(n, [&](int64_t c) {
-      A v[V];
-      take<V>(from + c, v);
+    const auto result = [&](A v) { return log_form ? (v - row.max) - scale : exponential_of<T>(v - row.max) * scale; };
+    over_row(from, n, packed,
+             [&](int64_t c, int64_t step, int count) {
+               A v[kMany<T> * kPack<T>];
+               take_many(from + c, step, count, A(0), v);
 #pragma unroll
-      for (int j = 0; j < V; ++j) v[j] = log_form ? (v[j] - row.max) - scale : exponential(v[j] - row.max) * scale;
-      put<V>(to + c, v);
-    });
+               for (A& e : v) e = result(e);
+               put_many(to + c, step, count, v);
+             },
+             [&](int64_t c) { store(to[c], result(load(from[c]))); });
   }
 }
 
@@ -87,27 +84,34 @@ __global__ void __launch_bounds__(kWarp ? 128 : 512) softmax_bwd_held(bool log_f
     Held<T, K, V>::write(dx + r * n, n, team, d);
   }
 }
-template <class T, int V> __global__ void softmax_bwd_kernel(bool log_form, const T* y, const T* dy, T* dx, int64_t rows, int64_t n) {
+template <class T>
+__global__ void __launch_bounds__(512) softmax_bwd_kernel(bool log_form, const T* y, const T* dy, T* dx, int64_t rows, int64_t n, bool packed) {
   using A = compute_t<T>;
+  constexpr int K = kMany<T> * kPack<T>;
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
     const int64_t at = r * n;
     A mine = 0;
-    for_columns<V>(n, [&](int64_t c) {
-      A v[V], d[V];
-      take<V>(dy + at + c, d);
-      if (!log_form) take<V>(y + at + c, v);
+    over_row(y + at, n, packed,
+             [&](int64_t c, int64_t step, int count) {
+               A v[K], d[K];
+               take_many(dy + at + c, step, count, A(0), d);
+               if (!log_form) take_many(y + at + c, step, count, A(0), v);
 #pragma unroll
-      for (int j = 0; j < V; ++j) mine += log_form ? d[j] : v[j] * d[j];
-    });
+               for (int k = 0; k < K; ++k) mine += log_form ? d[k] : v[k] * d[k];
+             },
+             [&](int64_t c) { mine += log_form ? load(dy[at + c]) : load(y[at + c]) * load(dy[at + c]); });
     const A total = A(row_sum(mine));
-    for_columns<V>(n, [&](int64_t c) {
-      A v[V], d[V];
-      take<V>(y + at + c, v);
-      take<V>(dy + at + c, d);
+    const auto slope = [&](A v, A d) { return log_form ? d - exponential_of<T>(v) * total : v * (d - total); };
+    over_row(y + at, n, packed,
+             [&](int64_t c, int64_t step, int count) {
+               A v[K], d[K];
+               take_many(y + at + c, step, count, A(0), v);
+               take_many(dy + at + c, step, count, A(0), d);
 #pragma unroll
-      for (int j = 0; j < V; ++j) d[j] = log_form ? d[j] - exponential(v[j]) * total : v[j] * (d[j] - total);
-      put<V>(dx + at + c, d);
-    });
+               for (int k = 0; k < K; ++k) d[k] = slope(v[k], d[k]);
+               put_many(dx + at + c, step, count, d);
+             },
+             [&](int64_t c) { store(dx[at + c], slope(load(y[at + c]), load(dy[at + c]))); });
   }
 }
 
@@ -124,7 +128,7 @@ void softmax_fwd(bool log_form, CArray x, MArray y) {
           launch_teams("softmax", *plan, softmax_held<T, K, V, kWarp, kCluster>, 0, log_form, from, to, rows, int(n));
         });
       }
-    by_pack<T>(n, [&]<int V>() { launch("softmax", softmax_fwd_kernel<T, V>, row_blocks(rows), row_threads(n, V), 0, log_form, from, to, rows, n); }, from, to);
+    launch("softmax", softmax_fwd_kernel<T>, row_blocks(rows), row_threads(n, kPack<T>), 0, log_form, from, to, rows, n, aligned16(from) && aligned16(to));
   });
 }
 void softmax_bwd(bool log_form, CArray y, CArray dy, MArray dx) {
@@ -140,8 +144,8 @@ void softmax_bwd(bool log_form, CArray y, CArray dy, MArray dx) {
           launch_teams("softmax", *plan, softmax_bwd_held<T, K, V, kWarp, kCluster>, 0, log_form, yp, dyp, to, rows, int(n));
         });
       }
-    by_pack<T>(n, [&]<int V>() { launch("softmax", softmax_bwd_kernel<T, V>, row_blocks(rows), row_threads(n, V), 0, log_form, yp, dyp, to, rows, n); },
-               yp, dyp, to);
+    launch("softmax", softmax_bwd_kernel<T>, row_blocks(rows), row_threads(n, kPack<T>), 0, log_form, yp, dyp, to, rows, n,
+           aligned16(yp) && aligned16(dyp) && aligned16(to));
   });
 }
 
