@@ -29,7 +29,10 @@ foreach(layer IN LISTS HIPPOGRAD_LAYERS)
   endif()
 endforeach()
 # Loops over functors vectorise only if sqrt need not set errno and a comparison need not trap. No result changes.
-file(GLOB pointwise_loops "${PROJECT_SOURCE_DIR}/tensor/cpu/elementwise*.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/dropout.cpp")
+set(pointwise_loops dropout random reduce)
+list(TRANSFORM pointwise_loops REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/tensor/cpu/\\1.cpp")
+file(GLOB elementwise_loops "${PROJECT_SOURCE_DIR}/tensor/cpu/elementwise*.cpp")
+list(APPEND pointwise_loops ${elementwise_loops})
 set_source_files_properties(${pointwise_loops} PROPERTIES COMPILE_OPTIONS "-fno-math-errno;-fno-trapping-math")
 target_link_libraries(hippograd_tensor PRIVATE Eigen3::Eigen)   # used in tensor/cpu/ only: tools/check_layers.py
 # Threads are those of tensor/parallel.h alone: with OpenMP's, Eigen would start a team of its own within each of our tasks.

@@ -1,6 +1,8 @@
 #include "tensor/kernels/copy.h"
 
 #include <cmath>
+#include <cstring>
+#include <vector>
 
 #include "tensor/cpu/loops.h"
 
@@ -47,14 +49,64 @@ template <class To, class From> void copy_rows(CArray x, MArray y) {
     if (ys == 1 && xs == 1) {
       if constexpr (std::is_same_v<To, From>) std::copy_n(from, n, to);
       else for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[i]);
+    } else if (std::is_same_v<To, From> && ys == 1 && xs == -1) {   // flip
+      for (int64_t i = 0; i < n; ++i) to[i] = convert<To>(from[-i]);
     } else {
       for (int64_t i = 0; i < n; ++i) to[i * ys] = convert<To>(from[i * xs]);
     }
   });
 }
 
+// y's rows run across x's: tiles of 16 x 16 elements go through a buffer, so that every cache line is read and written once.
+// U: an unsigned type of the element's size. y has stride 1 along dimension b, x along dimension a.
+template <class U> void copy_transposed(CArray x, MArray y, int a, int b) {
+  constexpr int64_t kTile = 16;
+  const int64_t rows = y.shape()[a], columns = y.shape()[b], across = y.strides()[a], along = x.strides()[b];
+  std::vector<std::array<int64_t, 2>> planes;   // offsets of the (a, b) planes
+  const Array x0 = x.slice(a, 0, 1).slice(b, 0, 1), y0 = y.slice(a, 0, 1).slice(b, 0, 1);
+  const cpu::StridedLoop<2> loop({&y0, &x0});
+  loop.for_rows_serial([&](const auto& at, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) planes.push_back({at[0] + i * loop.row_strides()[0], at[1] + i * loop.row_strides()[1]});
+  });
+  const U* const from = static_cast<const U*>(x.raw());
+  U* const to = static_cast<U*>(y.raw());
+  const int64_t strips = (rows + kTile - 1) / kTile;
+  parallel_for(int64_t(planes.size()) * strips, 0.5 * double(y.numel()), [&](int64_t task) {
+    const auto [at_y, at_x] = planes[size_t(task / strips)];
+    const int64_t first = task % strips * kTile, height = std::min(kTile, rows - first);
+    const U* const source = from + at_x + first;
+    U* const target = to + at_y + first * across;
+    alignas(64) U tile[kTile][kTile];
+    for (int64_t j0 = 0; j0 < columns; j0 += kTile) {
+      const int64_t width = std::min(kTile, columns - j0);
+      if (height == kTile) for (int64_t j = 0; j < width; ++j) std::memcpy(tile[j], source + (j0 + j) * along, sizeof(tile[0]));
+      else for (int64_t j = 0; j < width; ++j) std::copy_n(source + (j0 + j) * along, height, tile[j]);
+      for (int64_t i = 0; i < height; ++i)
+        for (int64_t j = 0; j < width; ++j) target[i * across + j0 + j] = tile[j][i];
+    }
+  });
+}
+// Whether x and y lie across each other, and if so the copy.
+bool copied_transposed(CArray x, MArray y) {
+  int a = -1, b = -1;
+  for (int d = 0; d < x.dim(); ++d) {
+    if (x.shape()[d] < 8) continue;
+    if (x.strides()[d] == 1) a = d;
+    if (y.strides()[d] == 1) b = d;
+  }
+  if (a < 0 || b < 0 || a == b || x.dtype() != y.dtype() || y.numel() < 256) return false;
+  switch (itemsize(x.dtype())) {
+    case 1: copy_transposed<uint8_t>(x, y, a, b); return true;
+    case 2: copy_transposed<uint16_t>(x, y, a, b); return true;
+    case 4: copy_transposed<uint32_t>(x, y, a, b); return true;
+    case 8: copy_transposed<uint64_t>(x, y, a, b); return true;
+    default: return false;
+  }
+}
+
 void copy_cpu(CArray x, MArray y) {
   if (!(x.shape() == y.shape())) fail<ShapeError>("copy: shapes differ: ", x.shape(), " and ", y.shape());
+  if (copied_transposed(x, y)) return;
   visit(AllTypes{}, y.dtype(), "copy", [&]<class To>() {
     visit(AllTypes{}, x.dtype(), "copy", [&]<class From>() { copy_rows<To, From>(x, y); });
   });

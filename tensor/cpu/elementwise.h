@@ -30,6 +30,13 @@ template <class T> TernaryRow ternary_row(int id);
 
 using pointwise::has_condition, pointwise::is_exact, pointwise::make, pointwise::Result, pointwise::takes;
 
+template <class Test> HIPPOGRAD_INLINE bool any_of(int64_t n, Test test) {
+  int any = 0;
+#pragma omp simd reduction(| : any)
+  for (int64_t i = 0; i < n; ++i) any |= int(test(i));
+  return any != 0;
+}
+
 template <class T, class F> constexpr UnaryRow make_unary_row() {
   if constexpr (!takes<T, F>()) return {};
   else {
@@ -38,6 +45,12 @@ template <class T, class F> constexpr UnaryRow make_unary_row() {
       R* y = static_cast<R*>(y_);
       const T* a = static_cast<const T*>(a_);
       const F f = make<F>(p, q);
+      if constexpr (requires { f.rare(T{}); }) {
+        if (any_of(n, [&](int64_t i) { return f.rare(a[i]); })) {
+          for (int64_t i = 0; i < n; ++i) y[i] = f.rare(a[i]) ? R(f.careful(a[i])) : R(f(a[i]));
+          return;
+        }
+      }
 #pragma omp simd
       for (int64_t i = 0; i < n; ++i) y[i] = R(f(a[i]));
     }};
@@ -50,6 +63,12 @@ template <class T, class R, class F, Operand A, Operand B> void binary_loop(doub
   const T *a = static_cast<const T*>(a_), *b = static_cast<const T*>(b_);
   const F f = make<F>(p, 0);
   const T first_a = *a, first_b = *b;   // y may overwrite them
+  if constexpr (requires { f.rare(T{}, T{}); }) {
+    if (any_of(n, [&](int64_t i) { return f.rare(a[i], b[i]); })) {
+      for (int64_t i = 0; i < n; ++i) y[i] = f.rare(a[i], b[i]) ? R(f.careful(a[i], b[i])) : R(f(a[i], b[i]));
+      return;
+    }
+  }
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) y[i] = R(f(A == kArray ? a[i] : first_a, B == kArray ? b[i] : first_b));
 }

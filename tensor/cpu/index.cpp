@@ -132,7 +132,7 @@ Rows rows_of(const Array& x) { return {x.shape()[0], x.shape()[1], x.shape()[2]}
 void take_rows_cpu(CArray x, CArray index, IndexSite site, MArray y) {
   const auto [outer, n, inner] = rows_of(x);
   require_within(site, index, 0, n);
-  const int64_t count = index.numel(), block = std::clamp<int64_t>(1024 / std::max<int64_t>(inner, 1), 1, 256);
+  const int64_t count = index.numel(), block = std::clamp<int64_t>(4096 / std::max<int64_t>(inner, 1), 1, 4096);
   const int64_t blocks = (count + block - 1) / block;
   const int64_t* at = index.data<int64_t>();
   visit_bytes(x.dtype(), [&, n = n, inner = inner]<class T>() {
@@ -140,12 +140,14 @@ void take_rows_cpu(CArray x, CArray index, IndexSite site, MArray y) {
     T* to = static_cast<T*>(y.raw());
     parallel_for(outer * blocks, double(y.numel()) * 0.3 + double(outer * count), [&](int64_t task) {
       const int64_t o = task / blocks, first = task % blocks * block, last = std::min(first + block, count);
-      for (int64_t k = first; k < last; ++k) {
-        const T* row = from + (o * n + at[k]) * inner;
-        T* out = to + (o * count + k) * inner;
-        if (inner == 1) *out = *row;
-        else std::memcpy(static_cast<void*>(out), row, size_t(inner) * sizeof(T));
+      if (inner == 1) {
+        const T* const line = from + o * n;
+        T* const out = to + o * count;
+        for (int64_t k = first; k < last; ++k) out[k] = line[at[k]];
+        return;
       }
+      for (int64_t k = first; k < last; ++k)
+        std::memcpy(static_cast<void*>(to + (o * count + k) * inner), from + (o * n + at[k]) * inner, size_t(inner) * sizeof(T));
     });
   });
 }

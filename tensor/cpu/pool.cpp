@@ -51,8 +51,12 @@ void max_pool_cpu(const PoolWindows& w, CArray x, MArray y, MArray index) {
       const T* p = from + plane * plane_size;
       T best = -std::numeric_limits<T>::infinity();
       int64_t where = -1;
-      for_each_element(w, s, i, j, k, [&](int64_t q) {
-        if (where < 0 || p[q] > best || (p[q] != p[q] && best == best)) best = p[q], where = q;
+      for_each_element(w, s, i, j, k, [&](int64_t q) {   // a choice by arithmetic: a jump would be guessed wrong half the time
+        const T v = p[q];
+        const bool better = (where < 0) | (v > best) | ((v != v) & (best == best));
+        const int64_t mask = -int64_t(better);
+        where = (q & mask) | (where & ~mask);
+        best = better ? v : best;
       });
       to[plane * outputs + window] = best;
       at[plane * outputs + window] = where;

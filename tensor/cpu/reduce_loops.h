@@ -166,7 +166,11 @@ template <class Join, class T> T join_block(const T* x, int64_t n) {
 #pragma omp simd
     for (int j = 0; j < kLanes; ++j) lane[j] = Join::join(lane[j], x[i + j]);
   for (int j = 0; i < n; ++i, ++j) lane[j] = Join::join(lane[j], x[i]);
-  for (int half = kLanes / 2; half > 0; half /= 2)
+#pragma omp simd
+  for (int j = 0; j < 16; ++j) lane[j] = Join::join(lane[j], lane[j + 16]);
+#pragma omp simd
+  for (int j = 0; j < 8; ++j) lane[j] = Join::join(lane[j], lane[j + 8]);
+  for (int half = 4; half > 0; half /= 2)
     for (int j = 0; j < half; ++j) lane[j] = Join::join(lane[j], lane[j + half]);
   return lane[0];
 }

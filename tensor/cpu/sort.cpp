@@ -97,10 +97,39 @@ void sort_cpu(CArray x, bool descending, MArray values, MArray index) {
   });
 }
 
+// Few of many: the k best so far in a heap, its worst on top, and few of the rest ever enter.
+template <class T> void topk_few(CArray x, bool least, MArray values, MArray index) {
+  using K = std::conditional_t<sizeof(T) <= 4, uint32_t, uint64_t>;
+  const int64_t rows = x.shape()[0], n = x.shape()[1], k = values.shape()[1];
+  parallel_for(rows, double(rows) * double(n), [&](int64_t r) {
+    const T* row = x.data<T>() + r * n;
+    const auto item = [&](int64_t i) {
+      const K key = key_of<K>(row[i]);
+      return Item<uint64_t>{least ? key : K(~key), uint64_t(i)};
+    };
+    Item<uint64_t> heap[64];
+    for (int64_t i = 0; i < k; ++i) heap[i] = item(i);
+    std::make_heap(heap, heap + k);
+    for (int64_t i = k; i < n; ++i) {
+      const auto next = item(i);
+      if (next.key >= heap[0].key) continue;         // of equal ones the first stays
+      std::pop_heap(heap, heap + k);
+      heap[k - 1] = next;
+      std::push_heap(heap, heap + k);
+    }
+    std::sort_heap(heap, heap + k);
+    for (int64_t i = 0; i < k; ++i) {
+      index.data<int64_t>()[r * k + i] = int64_t(heap[i].index);
+      values.data<T>()[r * k + i] = row[int64_t(heap[i].index)];
+    }
+  });
+}
+
 void topk_cpu(CArray x, bool least, MArray values, MArray index) {
   const int64_t n = x.shape()[1], k = values.shape()[1];
   if (values.numel() == 0) return;
   visit(RealTypes{}, x.dtype(), "topk", [&]<class T>() {
+    if (k <= 64 && 8 * k <= n) return topk_few<T>(x, least, values, index);
     for_rows<T>(x, !least, 6, [&](int64_t r, auto* items, auto* spare) {
       if (k < n) std::nth_element(items, items + k, items + n);
       sort_items(items, spare, k);

@@ -6,7 +6,8 @@
 // Rules for a functor: no branches around arithmetic where speed matters (`?:` between computed values vectorises);
 // elementary functions come from tensor/kernels/math.h; parameters are its members p and q, in the order the slot passes
 // them. `types` says which element types it takes; the result type decides the type of y. `exact`: a single rounding,
-// so that special loops for scalar operands give the same bits.
+// so that special loops for scalar operands give the same bits. A functor whose formula is not for all numbers says which are
+// `rare`, and has a `careful` formula for them: a device whose library is exact everywhere need not ask.
 #include <algorithm>
 #include <cstdlib>
 
@@ -175,43 +176,59 @@ template <class T> HD inline T integer_power(T a, T b) {
 }
 struct Pow {
   static constexpr unsigned types = kNumbers;
-  template <class T> HD T operator()(T a, T b) const {
+  template <class T> HIPPOGRAD_INLINE T operator()(T a, T b) const {
     if constexpr (kIsInt<T>) return integer_power(a, b);
     else if constexpr (kIsComplex<T>) return b == T(0) ? T(1) : a == T(0) && b.real() > 0 ? T(0) : math::pow(a, b);
-    else return math::pow(a, b);
+    else return math::lanes::pow(a, b);
   }
+  template <class T> static HIPPOGRAD_INLINE bool rare(T a, T b) requires std::is_same_v<T, float> { return math::rare_power(a, b); }
+  template <class T> static HIPPOGRAD_INLINE T careful(T a, T b) { return math::pow(a, b); }
 };
 struct PowNumber {   // x^p; the loop for a common p is a multiplication or a root
   static constexpr unsigned types = kNumbers;
   double p, q;
   template <class T> HIPPOGRAD_INLINE T operator()(T x) const { return Pow{}(x, constant<T>(p, q)); }
+  template <class T> HIPPOGRAD_INLINE bool rare(T x) const requires std::is_same_v<T, float> { return math::rare_power(x, T(p)); }
+  template <class T> HIPPOGRAD_INLINE T careful(T x) const { return math::pow(x, T(p)); }
 };
 HIPPOGRAD_UNARY(Cube, kNumbers, return times(times(x, x), x););
 
 // ---- elementary functions ----
 #define HIPPOGRAD_STD(NAME, TYPES, FUNCTION) HIPPOGRAD_UNARY(NAME, TYPES, return math::FUNCTION(x);)
 #define HIPPOGRAD_MATH(NAME, TYPES, FUNCTION) HIPPOGRAD_UNARY(NAME, TYPES, return math::FUNCTION(x);)
+// Complex numbers through the library.
+#define HIPPOGRAD_REAL_MATH(NAME, FUNCTION) \
+  HIPPOGRAD_UNARY(NAME, kInexact, if constexpr (kIsComplex<T>) return math::FUNCTION(x); else return math::lanes::FUNCTION(x);)
+#define HIPPOGRAD_ANGLE(NAME, FUNCTION)                                                                           \
+  struct NAME {                                                                                                   \
+    static constexpr unsigned types = kInexact;                                                                   \
+    template <class T> HIPPOGRAD_INLINE auto operator()(T x) const {                                              \
+      if constexpr (kIsComplex<T>) return math::FUNCTION(x); else return math::lanes::FUNCTION(x);                \
+    }                                                                                                             \
+    template <class T> static HIPPOGRAD_INLINE bool rare(T x) requires kIsReal<T> { return math::far_angle(x); }  \
+    template <class T> static HIPPOGRAD_INLINE T careful(T x) { return math::FUNCTION(x); }                       \
+  }
 HIPPOGRAD_STD(Sqrt, kInexact, sqrt);
 HIPPOGRAD_UNARY(Rsqrt, kInexact, return over(T(1), T(math::sqrt(x))););
 HIPPOGRAD_MATH(Exp, kInexact, exp);
 HIPPOGRAD_MATH(Exp2, kInexact, exp2);
 HIPPOGRAD_MATH(Expm1, kInexact, expm1);
 HIPPOGRAD_MATH(Log, kInexact, log);
-HIPPOGRAD_UNARY(Log2, kInexact, if constexpr (kIsReal<T>) return math::log2(x); else return math::log(x) / Real<T>(0.693147180559945309417232121458L););
-HIPPOGRAD_STD(Log10, kInexact, log10);
+HIPPOGRAD_UNARY(Log2, kInexact, if constexpr (kIsReal<T>) return math::lanes::log2(x); else return math::log(x) / Real<T>(0.693147180559945309417232121458L););
+HIPPOGRAD_REAL_MATH(Log10, log10);
 HIPPOGRAD_MATH(Log1p, kInexact, log1p);
-HIPPOGRAD_STD(Sin, kInexact, sin);
-HIPPOGRAD_STD(Cos, kInexact, cos);
-HIPPOGRAD_STD(Tan, kInexact, tan);
-HIPPOGRAD_STD(Asin, kInexact, asin);
-HIPPOGRAD_STD(Acos, kInexact, acos);
-HIPPOGRAD_STD(Atan, kInexact, atan);
-HIPPOGRAD_STD(Sinh, kInexact, sinh);
-HIPPOGRAD_STD(Cosh, kInexact, cosh);
+HIPPOGRAD_ANGLE(Sin, sin);
+HIPPOGRAD_ANGLE(Cos, cos);
+HIPPOGRAD_ANGLE(Tan, tan);
+HIPPOGRAD_REAL_MATH(Asin, asin);
+HIPPOGRAD_REAL_MATH(Acos, acos);
+HIPPOGRAD_REAL_MATH(Atan, atan);
+HIPPOGRAD_REAL_MATH(Sinh, sinh);
+HIPPOGRAD_REAL_MATH(Cosh, cosh);
 HIPPOGRAD_MATH(Tanh, kInexact, tanh);
-HIPPOGRAD_STD(Asinh, kInexact, asinh);
-HIPPOGRAD_STD(Acosh, kInexact, acosh);
-HIPPOGRAD_STD(Atanh, kInexact, atanh);
+HIPPOGRAD_REAL_MATH(Asinh, asinh);
+HIPPOGRAD_REAL_MATH(Acosh, acosh);
+HIPPOGRAD_REAL_MATH(Atanh, atanh);
 HIPPOGRAD_MATH(Erf, kRealTypes, erf);
 HIPPOGRAD_MATH(Erfc, kRealTypes, erfc);
 HIPPOGRAD_UNARY(Erfinv, kRealTypes, return T(math::erfinv(double(x))););
@@ -229,14 +246,14 @@ struct SincDerivative {
     return (math::cos(a) - math::sin(a) / a) / x;
   }
 };
-HIPPOGRAD_BINARY(Atan2, kRealTypes, return math::atan2(a, b););
+HIPPOGRAD_BINARY(Atan2, kRealTypes, return math::lanes::atan2(a, b););
 HIPPOGRAD_BINARY(Hypot, kRealTypes, return math::hypot(a, b););
 HIPPOGRAD_BINARY(Xlogy, kInexact, return nan(b) ? b : a == T(0) ? T(0) : T(times(a, T(math::log(b)))););
 HIPPOGRAD_BINARY(Xlog1py, kRealTypes, return nan(b) ? b : a == T(0) ? T(0) : T(a * math::log1p(b)););
 // log(e^a + e^b) = max + log1p(e^-|a-b|); equal infinities stay
-HIPPOGRAD_BINARY(Logaddexp, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp(-math::abs(a - b)));
+HIPPOGRAD_BINARY(Logaddexp, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p_unit(math::exp(-math::abs(a - b)));
                  return nan(a) ? a : nan(b) ? b : a == b && math::abs(a) == math::kInf<T> ? a : y;);
-HIPPOGRAD_BINARY(Logaddexp2, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p(math::exp2(-math::abs(a - b))) * math::kLog2e<T>;
+HIPPOGRAD_BINARY(Logaddexp2, kRealTypes, const T m = a > b ? a : b; const T y = m + math::log1p_unit(math::exp2(-math::abs(a - b))) * math::kLog2e<T>;
                  return nan(a) ? a : nan(b) ? b : a == b && math::abs(a) == math::kInf<T> ? a : y;);
 
 // ---- rounding ----
@@ -250,7 +267,7 @@ HIPPOGRAD_UNARY_P(RoundDecimals, kRealTypes, const T s = T(math::pow(10.0, math:
 // ---- activations ----
 HIPPOGRAD_MATH(Sigmoid, kInexact, sigmoid);
 HIPPOGRAD_UNARY(Silu, kRealTypes, return x * math::sigmoid(x););
-HIPPOGRAD_UNARY(GeluExact, kRealTypes, return x * math::standard_normal(x).cdf;);
+HIPPOGRAD_UNARY(GeluExact, kRealTypes, return math::gelu(x););
 // x sigmoid(2 u), u = sqrt(2/pi) (x + 0.044715 x^3): the same as x/2 (1 + tanh u), without its cancellation
 template <class T> HIPPOGRAD_INLINE T gelu_angle(T x) { return T(1.59576912160573071176L) * (x + T(0.044715L) * x * x * x); }
 HIPPOGRAD_UNARY(GeluTanh, kRealTypes, return x * math::sigmoid(gelu_angle(x)););
@@ -261,7 +278,8 @@ HIPPOGRAD_UNARY_P(Celu, kRealTypes, return x > 0 ? x : T(p) * math::expm1(x / T(
 HIPPOGRAD_UNARY_P(LeakyRelu, kRealTypes, return x > 0 ? x : x * T(p););
 HIPPOGRAD_UNARY(Hardsigmoid, kRealTypes, return math::clamped(x + 3, T(0), T(6)) / 6;);
 HIPPOGRAD_UNARY(Hardswish, kRealTypes, return x * math::clamped(x + 3, T(0), T(6)) / 6;);
-HIPPOGRAD_UNARY(Mish, kRealTypes, return x * math::tanh(math::softplus(x)););
+// tanh(log(1 + e^x)) = n / (n + 2), n = e^x (e^x + 2); with z = e^-|x| above 0: (1 + 2z) / (1 + 2z + 2z^2)
+HIPPOGRAD_UNARY(Mish, kRealTypes, const T z = math::exp(-math::abs(x)), n = x > 0 ? 1 + 2 * z : z * (z + 2); return x * (n / (n + (x > 0 ? 2 * z * z : T(2)))););
 HIPPOGRAD_UNARY(Softsign, kRealTypes, return x / (1 + math::abs(x)););
 HIPPOGRAD_UNARY(Logsigmoid, kRealTypes, return -math::softplus(-x););
 HIPPOGRAD_UNARY_P(Softshrink, kRealTypes, return x > T(p) ? x - T(p) : x < T(-p) ? x + T(p) : nan(x) ? x : T(0););
@@ -269,7 +287,7 @@ HIPPOGRAD_UNARY_P(Hardshrink, kRealTypes, return x >= T(-p) && x <= T(p) ? T(0) 
 HIPPOGRAD_UNARY_PQ(Threshold, kRealOrInt, return x <= constant<T>(p) ? constant<T>(q) : x;);
 HIPPOGRAD_UNARY(SwishClamped, kRealTypes, return x * math::sigmoid(math::clamped(x, T(-10), T(10))););
 HIPPOGRAD_BINARY(SiluMul, kRealTypes, return a * math::sigmoid(a) * b;);
-HIPPOGRAD_BINARY(BiasGelu, kRealTypes, return (a + b) * math::standard_normal(a + b).cdf;);
+HIPPOGRAD_BINARY(BiasGelu, kRealTypes, return math::gelu(T(a + b)););
 HIPPOGRAD_BINARY(BiasSilu, kRealTypes, return (a + b) * math::sigmoid(a + b););
 HIPPOGRAD_BINARY(BiasRelu, kRealTypes, const T s = a + b; return s < T(0) ? T(0) : s;);
 
@@ -332,7 +350,18 @@ HIPPOGRAD_BINARY(ShiftRight, kIntTypes, return b < T(0) || b >= T(8 * sizeof(T))
 struct Where {       // a: bool
   static constexpr unsigned types = kEverything;
   static constexpr bool condition = true, exact = true;
-  template <class T> HIPPOGRAD_INLINE T operator()(bool a, T b, T c) const { return a ? b : c; }
+  template <class T> HIPPOGRAD_INLINE T operator()(bool a, T b, T c) const {
+    if constexpr (kIsReal<T>) {   // by bits: a choice between two numbers in memory would become a jump
+      using Bits = typename math::Format<T>::Bits;
+      const Bits mask = Bits(0) - Bits(a);
+      return std::bit_cast<T>(Bits((std::bit_cast<Bits>(b) & mask) | (std::bit_cast<Bits>(c) & ~mask)));
+    } else if constexpr (kIsInt<T>) {
+      const T mask = T(-int64_t(a));
+      return T((b & mask) | (c & T(~mask)));
+    } else {
+      return a ? b : c;
+    }
+  }
 };
 HIPPOGRAD_TERNARY(Lerp, kInexact, return plus(a, times(c, T(b - a))););                               // a + w (b - a), w = c
 HIPPOGRAD_TERNARY_P(Addcmul, kNumbers, return plus(a, times(constant<T>(p), times(b, c))););
