@@ -132,7 +132,7 @@ struct PowOp : BinaryOp<PowOp, Pow, kInput | kOutput> {
     return {da, db};
   }
   static Samples samples() {
-    return {sample(PowOp{}, {uniform({2, 3}, 0.2, 2), {2, 3}}), sample(PowOp{}, {uniform({}, 0.5, 2), normal({})}, "scalars")};
+    return {sample(PowOp{}, {uniform({2, 3}, 0.2, 2), {2, 3}}).bench({uniform({1024, 1024}, 0.2, 2), {1024, 1024}}), sample(PowOp{}, {uniform({}, 0.5, 2), normal({})}, "scalars")};
   }
 };
 
@@ -146,7 +146,7 @@ template <class Self, class F, bool greater> struct ExtremumOp : BinaryOp<Self, 
     };
     return {s.needs(0) ? share(a, b) : Tensor(), s.needs(1) ? share(b, a) : Tensor()};
   }
-  static Samples samples() { return {sample(Self{}, {apart({2, 3}), values({2, 3}, {0.01, 0.22, -0.3, 1, -1, 0.1})}), sample(Self{}, {apart({}), values({}, {1})}, "scalars")}; }
+  static Samples samples() { return {sample(Self{}, {apart({2, 3}), values({2, 3}, {0.01, 0.22, -0.3, 1, -1, 0.1})}).bench({{1024, 1024}, {1024, 1024}}), sample(Self{}, {apart({}), values({}, {1})}, "scalars")}; }
 };
 struct MaximumOp : ExtremumOp<MaximumOp, Maximum, true> {
   static constexpr auto name = "maximum", doc = "the larger of input and other; NaN if either is";
@@ -177,7 +177,7 @@ struct Atan2Op : BinaryOp<Atan2Op, Atan2, kInput> {
     const Tensor scale = where(eq(square, 0), zero_of(dy), div(dy, square));
     return {s.needs(0) ? mul(scale, b) : Tensor(), s.needs(1) ? neg(mul(scale, a)) : Tensor()};
   }
-  static Samples samples() { return {sample(Atan2Op{}, {apart({2, 3}), apart({2, 3})}), sample(Atan2Op{}, {apart({}), apart({})}, "scalars")}; }
+  static Samples samples() { return {sample(Atan2Op{}, {apart({2, 3}), apart({2, 3})}).bench({{1024, 1024}, {1024, 1024}}), sample(Atan2Op{}, {apart({}), apart({})}, "scalars")}; }
 };
 struct HypotOp : BinaryOp<HypotOp, Hypot, kInput | kOutput> {
   static constexpr auto name = "hypot", doc = "sqrt(input^2 + other^2) without overflow";

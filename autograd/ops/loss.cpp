@@ -92,7 +92,7 @@ struct CrossEntropy {
   static Samples samples() {
     const Input targets = values({4}, {2, 0, 4, 1}).dtype(DType::i64), holes = values({4}, {2, -100, 4, -100}).dtype(DType::i64);
     const Input weight = uniform({5}, 0.5, 2);
-    return {sample(CrossEntropy{}, {{4, 5}, targets, absent()}).bench({{256, 32000}, integers({256}, 0, 32000), absent()}),
+    return {sample(CrossEntropy{}, {{4, 5}, targets, absent()}).bench({{256, 32000}, integers({256}, 0, 32000), absent()}).bench({{2048, 32}, integers({2048}, 0, 32), absent()}),
             sample(CrossEntropy{}, {{4, 5}, holes, weight}, "weights, ignored rows"),
             sample(CrossEntropy{-100, 0.2}, {{4, 5}, holes, weight}, "smoothed, weights, ignored rows"),
             sample(CrossEntropy{-100, 0.1, Reduction::Sum}, {{4, 5}, targets, absent()}, "smoothed sum"),

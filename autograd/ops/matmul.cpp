@@ -107,7 +107,7 @@ struct MatMul {
             sample(MatMul{{}, false, true, false, true}, {{3, 4}, {5, 4}}, "B^H"),
             sample(MatMul{{}, true, true, true, true}, {{4, 3}, {5, 4}}, "A^H B^H"),
             sample(MatMul{{2, 3}}, {{2, 1, 2, 4}, {3, 4, 2}}, "broadcast batches"),
-            sample(MatMul{{8, 8}}, {{8, 8, 4, 2}, {8, 8, 2, 4}}, "a batch of small ones").bench({{8, 8, 64, 32}, {8, 8, 32, 64}}),
+            sample(MatMul{{8, 8}}, {{8, 8, 4, 2}, {8, 8, 2, 4}}, "a batch of small ones").bench({{8, 8, 64, 32}, {8, 8, 32, 64}}).bench({{8, 8, 16, 16}, {8, 8, 16, 16}}),
             sample(MatMul{{2}}, {{2, 3, 4}, {4, 5}}, "a shared matrix"),
             sample(MatMul{{}}, {{3, 2, 4}, {3, 4, 2}}, "added up"),
             sample(MatMul{{3, 1}}, {{3, 2, 2, 4}, {2, 4, 1}}, "partly added up"),
@@ -164,7 +164,8 @@ struct Linear {
   }
   static std::vector<DType> dtypes() { return product_dtypes(); }
   static Samples samples() {
-    return {sample(Linear{}, {{2, 3, 4}, {5, 4}, {5}}).bench({{16, 64, 192}, {768, 192}, {768}}).bench({{16, 64, 768}, {192, 768}, {192}}),
+    return {sample(Linear{}, {{2, 3, 4}, {5, 4}, {5}}).bench({{16, 64, 192}, {768, 192}, {768}}).bench({{16, 64, 768}, {192, 768}, {192}})
+                .bench({{4096, 96}, {384, 96}, {384}}).bench({{1024, 96}, {96, 96}, {96}}).bench({{6144, 32}, {64, 32}, {64}}),
             sample(Linear{}, {{3, 4}, {2, 4}, absent()}, "no bias"), sample(Linear{}, {{1, 1}, {1, 1}, {1}}, "single element"),
             sample(Linear{}, {{0, 4}, {2, 4}, {2}}, "no rows"), sample(Linear{}, {{3, 0}, {2, 0}, {2}}, "no columns"),
             sample(Linear{}, {{2, 2, 3, 4}, {1, 4}, {1}}, "one output")};

@@ -49,7 +49,7 @@ struct Softmax {
     return e / sum(e, {dim}, true);
   }
   static Samples samples() {
-    return {sample(Softmax{}, {{2, 5}}).bench({{4096, 1024}}), sample(Softmax{}, {{3, 1}}, "one class"),
+    return {sample(Softmax{}, {{2, 5}}).bench({{4096, 1024}}).bench({{16384, 64}}), sample(Softmax{}, {{3, 1}}, "one class"),
             sample(Softmax{0}, {{5, 3}}, "first dimension"), sample(Softmax{1}, {{2, 3, 2}}, "middle dimension"),
             sample(Softmax{}, {{2, 257}}, "long row"), sample(Softmax{}, {{0, 4}}, "no rows"), sample(Softmax{}, {{2, 0}}, "no classes"),
             sample(Softmax{0}, {normal({})}, "scalar")};

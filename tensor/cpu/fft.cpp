@@ -6,6 +6,9 @@
 //     y[q + s (r p + k)] = w_n^(p k) sum_j w_r^(j k) x[q + s (p + m j)]        w_n = exp(-2 pi i / n),  p < m,  q < s
 // Other n: Bluestein (1970). With j k = (j^2 + k^2 - (k - j)^2) / 2 the transform is a convolution with the chirp
 // c_j = exp(-pi i j^2 / n), done by transforms of a power of two:   y_k = c_k sum_j (c_j x_j) conj(c_(k - j)).
+// Real signals of even length n = 2 m are read as m complex numbers z_j = x_2j + i x_(2j + 1); with E, O the transforms of the
+// even and the odd elements, Z = E + i O, so E_k = (Z_k + conj Z_(m - k)) / 2, i O_k = (Z_k - conj Z_(m - k)) / 2 and
+// X_k = E_k + w_n^k O_k.
 #include "tensor/kernels/fft.h"
 
 #include <algorithm>
@@ -58,6 +61,7 @@ template <class T> class Plan {
   using C = Complex<T>;
 
   explicit Plan(int64_t n) : n_(n) {
+    for (int64_t k = 0; k <= n; ++k) half_roots_.push_back(root<T>(k, 2 * n));
     int64_t rest = n;
     for (int64_t r; rest > 1 && (r = smallest_radix(rest)) > 0; rest /= r) radices_.push_back(r);
     if (rest > 1) {
@@ -69,6 +73,7 @@ template <class T> class Plan {
   }
 
   int64_t length() const { return n_; }
+  const C* half_roots() const { return half_roots_.data(); }         // exp(-pi i k / n), k <= n
   int64_t scratch() const { return inner_ ? 2 * inner_->n_ : n_; }   // elements that `run` needs
 
   // x <- F x
@@ -92,44 +97,54 @@ template <class T> class Plan {
   // w_n^k for a stage of length n.
   C twiddle(int64_t k, int64_t n) const { return roots_[size_t(k * (n_ / n))]; }
 
+  // One butterfly. The loops run over whatever is contiguous: the s interleaved transforms, or, in the first stage, p.
+  static void butterfly2(const C* x, C* y, int64_t m, int64_t s, C w) {
+    const C a = x[0], b = x[s * m];
+    y[0] = a + b;
+    y[s] = w * (a - b);
+  }
+  static void butterfly4(const C* x, C* y, int64_t m, int64_t s, C w1, C w2, C w3) {
+    const C a = x[0], b = x[s * m], c = x[2 * s * m], d = x[3 * s * m];
+    const C ac = a + c, a_c = a - c, bd = b + d, b_d = times_minus_i(b - d);
+    y[0] = ac + bd;
+    y[s] = w1 * (a_c + b_d);
+    y[2 * s] = w2 * (ac - bd);
+    y[3 * s] = w3 * (a_c - b_d);
+  }
   void stage2(int64_t n, int64_t s, const C* x, C* y) const {
     const int64_t m = n / 2;
     for (int64_t p = 0; p < m; ++p) {
       const C w = twiddle(p, n);
-      const C *a = x + s * p, *b = x + s * (p + m);
-      C *u = y + s * 2 * p, *v = u + s;
-      for (int64_t q = 0; q < s; ++q) {
-        const C sum = a[q] + b[q], difference = a[q] - b[q];
-        u[q] = sum;
-        v[q] = w * difference;
-      }
+#pragma omp simd
+      for (int64_t q = 0; q < s; ++q) butterfly2(x + s * p + q, y + s * 2 * p + q, m, s, w);
     }
   }
   void stage4(int64_t n, int64_t s, const C* x, C* y) const {
     const int64_t m = n / 4;
+    if (s == 1) {
+      const C* const roots = roots_.data();
+#pragma omp simd
+      for (int64_t p = 0; p < m; ++p) butterfly4(x + p, y + 4 * p, m, 1, roots[p], roots[2 * p], roots[3 * p]);
+      return;
+    }
     for (int64_t p = 0; p < m; ++p) {
       const C w1 = twiddle(p, n), w2 = twiddle(2 * p, n), w3 = twiddle(3 * p, n);
-      const C *a = x + s * p, *b = a + s * m, *c = b + s * m, *d = c + s * m;
-      C *y0 = y + s * 4 * p, *y1 = y0 + s, *y2 = y1 + s, *y3 = y2 + s;
-      for (int64_t q = 0; q < s; ++q) {
-        const C ac = a[q] + c[q], a_c = a[q] - c[q], bd = b[q] + d[q], b_d = times_minus_i(b[q] - d[q]);
-        y0[q] = ac + bd;
-        y1[q] = w1 * (a_c + b_d);
-        y2[q] = w2 * (ac - bd);
-        y3[q] = w3 * (a_c - b_d);
-      }
+#pragma omp simd
+      for (int64_t q = 0; q < s; ++q) butterfly4(x + s * p + q, y + s * 4 * p + q, m, s, w1, w2, w3);
     }
   }
   void stage(int64_t r, int64_t n, int64_t s, const C* x, C* y) const {   // any radix, by the definition
     const int64_t m = n / r;
     for (int64_t p = 0; p < m; ++p) {
       for (int64_t k = 0; k < r; ++k) {
-        C* u = y + s * (r * p + k);
-        const C w = twiddle(p * k, n);
+        C* const u = y + s * (r * p + k);
+        C w[kLargestRadix];                                                // w_n^(p k) w_r^(j k)
+        for (int64_t j = 0; j < r; ++j) w[j] = twiddle(p * k, n) * twiddle(j * k % r, r);
+#pragma omp simd
         for (int64_t q = 0; q < s; ++q) {
-          C sum = x[q + s * p];
-          for (int64_t j = 1; j < r; ++j) sum = sum + twiddle(j * k % r, r) * x[q + s * (p + m * j)];
-          u[q] = w * sum;
+          C sum = w[0] * x[q + s * p];
+          for (int64_t j = 1; j < r; ++j) sum = sum + w[j] * x[q + s * (p + m * j)];
+          u[q] = sum;
         }
       }
     }
@@ -160,7 +175,7 @@ template <class T> class Plan {
 
   int64_t n_;
   std::vector<int64_t> radices_;
-  std::vector<C> roots_, chirp_, kernel_;
+  std::vector<C> roots_, half_roots_, chirp_, kernel_;
   std::unique_ptr<Plan> inner_;               // Bluestein's power of two
 };
 
@@ -180,22 +195,27 @@ template <class T> std::shared_ptr<const Plan<T>> plan_for(int64_t n) {
   return recent.front();
 }
 
-// For every row: load(row, buffer) fills it, the transform runs in it, store(row, buffer) takes the result.
+template <class T> void conjugate(Complex<T>* x, int64_t n) {
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) x[j].im = -x[j].im;
+}
+
+// For every row: load(row, buffer, plan) fills it, the transform runs in it, store(row, buffer, plan) takes the result.
 template <class T, class Load, class Store> void for_each_row(int64_t rows, int64_t n, int sign, Load load, Store store) {
   using C = Complex<T>;
   if (rows == 0 || n == 0) return;
   const auto plan = plan_for<T>(n);
   const int64_t parts = std::min<int64_t>(rows, in_parallel() ? 1 : num_threads()), space = n + plan->scratch();
   std::vector<C> buffers(size_t(parts * space));   // here: nothing may throw in the parallel region
-  const double cost = double(rows) * double(n) * (5 + 2 * std::log2(double(n) + 1));
+  const double cost = double(rows) * double(n) * (2 + 0.5 * std::log2(double(n) + 1));
   parallel_for(parts, cost, [&](int64_t part) {
     C* x = buffers.data() + part * space;
     for (int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
-      load(row, x);
-      if (sign > 0) for (int64_t j = 0; j < n; ++j) x[j] = conj(x[j]);
+      load(row, x, *plan);
+      if (sign > 0) conjugate(x, n);
       plan->run(x, x + n);
-      if (sign > 0) for (int64_t j = 0; j < n; ++j) x[j] = conj(x[j]);
-      store(row, x);
+      if (sign > 0) conjugate(x, n);
+      store(row, x, *plan);
     }
   });
 }
@@ -208,8 +228,8 @@ void fft_cpu(int sign, double scale, CArray x, MArray y) {
     const int64_t n = x.shape()[1];
     const C* from = static_cast<const C*>(x.raw());
     C* to = static_cast<C*>(y.raw());
-    for_each_row<T>(x.shape()[0], n, sign, [=](int64_t row, C* buffer) { std::copy_n(from + row * n, n, buffer); },
-                    [=](int64_t row, const C* buffer) { for (int64_t k = 0; k < n; ++k) to[row * n + k] = T(scale) * buffer[k]; });
+    for_each_row<T>(x.shape()[0], n, sign, [=](int64_t row, C* buffer, const Plan<T>&) { std::copy_n(from + row * n, n, buffer); },
+                    [=](int64_t row, const C* buffer, const Plan<T>&) { for (int64_t k = 0; k < n; ++k) to[row * n + k] = T(scale) * buffer[k]; });
   });
 }
 
@@ -219,27 +239,62 @@ double weight(bool doubled, int64_t k, int64_t n) { return doubled && k != 0 && 
 void rfft_cpu(int sign, double scale, bool doubled, CArray x, MArray y) {
   by_precision(x.dtype(), "rfft", [&]<class T>() {
     using C = Complex<T>;
-    const int64_t n = x.shape()[1], half = y.shape()[1];
+    const int64_t rows = x.shape()[0], n = x.shape()[1], half = y.shape()[1];
     const T* from = x.data<T>();
     C* to = static_cast<C*>(y.raw());
-    for_each_row<T>(x.shape()[0], n, sign, [=](int64_t row, C* buffer) { for (int64_t j = 0; j < n; ++j) buffer[j] = {from[row * n + j], T(0)}; },
-                    [=](int64_t row, const C* buffer) {
-                      for (int64_t k = 0; k < half; ++k) to[row * half + k] = T(scale * weight(doubled, k, n)) * buffer[k];
-                    });
+    const auto factor = [=](int64_t k) { return T(scale * weight(doubled, k, n)); };
+    if (n % 2 == 0 && n > 0) {
+      const int64_t m = n / 2;
+      for_each_row<T>(rows, m, -1, [=](int64_t row, C* z, const Plan<T>&) { std::copy_n(reinterpret_cast<const C*>(from + row * n), m, z); },
+                      [=](int64_t row, const C* z, const Plan<T>& plan) {
+                        const C* const w = plan.half_roots();
+                        C* const out = to + row * half;
+                        const T inner = T(0.5 * scale * (doubled ? 2 : 1)), upright = sign > 0 ? -inner : inner;
+#pragma omp simd
+                        for (int64_t k = 1; k < m; ++k) {
+                          const C a = z[k], b = conj(z[m - k]), sum = (a + b) + w[k] * times_minus_i(a - b);
+                          out[k] = {inner * sum.re, upright * sum.im};
+                        }
+                        out[0] = {T(scale) * (z[0].re + z[0].im), T(0)};
+                        out[m] = {T(scale) * (z[0].re - z[0].im), T(0)};
+                      });
+      return;
+    }
+    for_each_row<T>(rows, n, sign, [=](int64_t row, C* buffer, const Plan<T>&) { for (int64_t j = 0; j < n; ++j) buffer[j] = {from[row * n + j], T(0)}; },
+                    [=](int64_t row, const C* buffer, const Plan<T>&) { for (int64_t k = 0; k < half; ++k) to[row * half + k] = factor(k) * buffer[k]; });
   });
 }
+// y_j = Re sum_k weight_k X_k exp(+- 2 pi i j k / n): the full spectrum has half of weight_k X_k at k, its conjugate at n - k.
 void irfft_cpu(int sign, double scale, bool doubled, CArray x, MArray y) {
   by_precision(x.dtype(), "irfft", [&]<class T>() {
     using C = Complex<T>;
-    const int64_t n = y.shape()[1], half = x.shape()[1];
+    const int64_t rows = y.shape()[0], n = y.shape()[1], half = x.shape()[1];
     const C* from = static_cast<const C*>(x.raw());
     T* to = y.data<T>();
-    for_each_row<T>(x.shape()[0], n, sign,
-                    [=](int64_t row, C* buffer) {
+    if (n % 2 == 0 && n > 0) {
+      const int64_t m = n / 2;
+      for_each_row<T>(rows, m, +1,
+                      [=](int64_t row, C* z, const Plan<T>& plan) {
+                        const C *const w = plan.half_roots(), *const in = from + row * half;
+                        const T inner = T(0.5 * scale * (doubled ? 2 : 1)), upright = sign > 0 ? inner : -inner;
+#pragma omp simd
+                        for (int64_t k = 1; k < m; ++k) {
+                          const C a{inner * in[k].re, upright * in[k].im}, b{inner * in[m - k].re, -upright * in[m - k].im};
+                          const C odd = conj(w[k]) * (a - b);
+                          z[k] = (a + b) + C{-odd.im, odd.re};
+                        }
+                        const T first = T(scale) * in[0].re, last = T(scale) * in[m].re;
+                        z[0] = {first + last, first - last};
+                      },
+                      [=](int64_t row, const C* z, const Plan<T>&) { std::copy_n(z, m, reinterpret_cast<C*>(to + row * n)); });
+      return;
+    }
+    for_each_row<T>(rows, n, sign,
+                    [=](int64_t row, C* buffer, const Plan<T>&) {
                       std::fill_n(buffer, n, C{0, 0});
                       for (int64_t k = 0; k < half; ++k) buffer[k] = T(scale * weight(doubled, k, n)) * from[row * half + k];
                     },
-                    [=](int64_t row, const C* buffer) { for (int64_t j = 0; j < n; ++j) to[row * n + j] = buffer[j].re; });
+                    [=](int64_t row, const C* buffer, const Plan<T>&) { for (int64_t j = 0; j < n; ++j) to[row * n + j] = buffer[j].re; });
   });
 }
 

@@ -40,26 +40,45 @@ double window_cost(const PoolWindows& w, const Shape& x, const Shape& y) {
   return 1.0 * double(y.numel()) * elements + 0.3 * double(x.numel());
 }
 
+// One row of outputs: row by row of the windows, so that the inner loops run along memory. A NaN beats any number, and of equals
+// the first stays; chosen by arithmetic, since a jump would be guessed wrong half the time.
+template <class T> void max_pool_row(const PoolWindows& w, const Shape& s, const T* plane, int64_t i, int64_t j, T* to, int64_t* at) {
+  const PoolAxis &d = w.axis[0], &h = w.axis[1], &c = w.axis[2];
+  const int64_t n = int64_t(c.begin.size());
+  for (int64_t k = 0; k < n; ++k) to[k] = -std::numeric_limits<T>::infinity(), at[k] = -1;
+  for (int64_t a = d.begin[i]; a < d.end[i]; a += d.step)
+    for (int64_t b = h.begin[j]; b < h.end[j]; b += h.step) {
+      const int64_t row = (a * s[2] + b) * s[3];
+      const T* const x = plane + row;
+      for (int64_t k = 0; k < n; ++k) {
+        T best = to[k];
+        int64_t where = at[k];
+        for (int64_t e = c.begin[k]; e < c.end[k]; e += c.step) {
+          const T v = x[e];
+          const bool better = (where < 0) | (v > best) | ((v != v) & (best == best));
+          where = better ? row + e : where;
+          best = better ? v : best;
+        }
+        to[k] = best;
+        at[k] = where;
+      }
+    }
+}
+
 void max_pool_cpu(const PoolWindows& w, CArray x, MArray y, MArray index) {
   visit(FloatTypes{}, x.dtype(), "max_pool", [&]<class T>() {
     const Shape& s = x.shape();
-    const int64_t plane_size = s[1] * s[2] * s[3], outputs = y.numel() / std::max<int64_t>(s[0], 1);
+    const int64_t plane_size = s[1] * s[2] * s[3], od = int64_t(w.axis[0].begin.size()), oh = int64_t(w.axis[1].begin.size());
+    const int64_t ow = int64_t(w.axis[2].begin.size());
     const T* from = x.data<T>();
     T* to = y.data<T>();
     int64_t* at = index.data<int64_t>();
-    for_each_window(w, s[0], window_cost(w, s, y.shape()), [=, &w, &s](int64_t plane, int64_t window, int64_t i, int64_t j, int64_t k) {
-      const T* p = from + plane * plane_size;
-      T best = -std::numeric_limits<T>::infinity();
-      int64_t where = -1;
-      for_each_element(w, s, i, j, k, [&](int64_t q) {   // a choice by arithmetic: a jump would be guessed wrong half the time
-        const T v = p[q];
-        const bool better = (where < 0) | (v > best) | ((v != v) & (best == best));
-        const int64_t mask = -int64_t(better);
-        where = (q & mask) | (where & ~mask);
-        best = better ? v : best;
-      });
-      to[plane * outputs + window] = best;
-      at[plane * outputs + window] = where;
+    parallel_for(s[0], window_cost(w, s, y.shape()), [=, &w, &s](int64_t plane) {
+      for (int64_t i = 0; i < od; ++i)
+        for (int64_t j = 0; j < oh; ++j) {
+          const int64_t first = ((plane * od + i) * oh + j) * ow;
+          max_pool_row(w, s, from + plane * plane_size, i, j, to + first, at + first);
+        }
     });
   });
 }

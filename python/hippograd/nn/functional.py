@@ -208,12 +208,12 @@ def relu6(input, inplace=False):
 
 def hardsigmoid(input, inplace=False):
     """relu6(x + 3) / 6"""
-    return _into(input, lambda input: _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
+    return _into(input, _op("hardsigmoid"), inplace)
 
 
 def hardswish(input, inplace=False):
     """x relu6(x + 3) / 6"""
-    return _into(input, lambda input: input * _op("hardtanh")(input + 3, 0.0, 6.0) / 6, inplace)
+    return _into(input, _op("hardswish"), inplace)
 
 
 def logsigmoid(input):
