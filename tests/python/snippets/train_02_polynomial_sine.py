@@ -10,7 +10,7 @@ with torch.no_grad():
     model[0].weight.zero_()
     model[0].bias.zero_()
 loss_fn = torch.nn.MSELoss(reduction="sum")
-opt = torch.optim.RMSprop(model.parameters(), lr=1e-2)
+opt = torch.optim.RMSprop(model.parameters(), lr=1e-3)
 losses = []
 for t in range(200):
     y_pred = model(xx)
