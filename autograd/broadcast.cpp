@@ -77,6 +77,19 @@ struct To {
   static ErrorSamples errors() { return {}; }
 };
 
+//   y = x on another device     dx = dy on x's device
+struct ToDevice {
+  static constexpr auto name = "to_device", doc = "a copy of the input on another device";
+  static constexpr bool differentiable_backward = true;
+  Device device;
+  Outs infer(ArrayIn x) const { return {like(x[0])}; }
+  Array forward(Saved&, ArrayIn x) const { return x[0].device() == device ? x[0].clone() : x[0].to(device); }
+  Tensor backward(Saved& s, Tensor dy) const { return to(dy, s.in(0).device); }
+  static std::vector<DType> dtypes() { return {DType::f32, DType::f64, DType::c64, DType::c128, DType::bf16}; }
+  static Samples samples() { return {sample(ToDevice{}, {{2, 3}}), sample(ToDevice{}, {{0, 2}}, "nothing")}; }
+  static ErrorSamples errors() { return {}; }
+};
+
 // Promotion of two ranks: the lower counts only where its category is higher.
 DType combine(DType higher, DType lower) {
   if (category(lower) <= category(higher)) return higher;
@@ -100,6 +113,11 @@ Tensor sum_to(const Tensor& dy, const Shape& shape) {
 Tensor to(const Tensor& input, DType dtype) {
   if (input.dtype() == dtype) return input;
   return apply(To{dtype}, {input});
+}
+Tensor to(const Tensor& input, Device device) {
+  if (input.device() == device) return input;
+  require_backend(device);
+  return apply(ToDevice{device}, {input});
 }
 
 DType result_type(const Tensors& inputs) {
@@ -139,12 +157,12 @@ Tensors broadcast_tensors(std::string_view op, Tensors inputs) {
 }
 
 Tensors broadcast_as(std::string_view op, Tensors inputs, DType dtype) {
-  Device device;   // numbers and constants without dimensions follow the others
+  Device device;   // numbers and constants without dimensions follow the others; written by a kernel, so also while a step is captured
   for (const Tensor& t : inputs)
     if (t.defined() && !t.is_number() && (device.is_cpu() || t.dim() > 0)) device = t.device();
   for (Tensor& t : inputs) {
     if (!t.defined()) continue;
-    if (!(t.device() == device) && t.dim() == 0 && !t.requires_grad()) t = Tensor(t.array().to(dtype).to(device));
+    if (!(t.device() == device) && t.dim() == 0 && !t.requires_grad()) t = t.device().is_cpu() ? Tensor(scalar(t.array().item<complex128>(), dtype, device)) : Tensor(t.array().to(dtype).to(device));
     t = to(t, dtype);
   }
   return broadcast_tensors(op, std::move(inputs));

@@ -120,6 +120,7 @@ Tensor histc(const Tensor& input, int64_t bins = 100, double min = 0, double max
 // ---- broadcasting and dtypes (broadcast.cpp; promotion: broadcast.h) ----
 Tensor expand(const Tensor& input, const Shape& size);            // -1 keeps a size
 Tensor to(const Tensor& input, DType dtype);                      // itself if it has this dtype
+Tensor to(const Tensor& input, Device device);                                     // a copy there; recorded, so gradients come back
 
 // ---- arithmetic (arithmetic.cpp) ----
 // Python numbers are Tensor::number; the overloads with double are for C++.

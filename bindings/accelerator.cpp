@@ -69,9 +69,17 @@ void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& buffer
   for (const Tensors* written : {&params, &buffers}) changed(*written);
 }
 
+// hippograd.autocast holds one of these while its block runs.
+py::object autocast_region(Device d, bool enabled, DType dtype, bool cache) {
+  return py::capsule(new AutocastMode(d.kind, {enabled, dtype, cache}), [](void* p) { delete static_cast<AutocastMode*>(p); });
+}
+
 }  // namespace
 
 void bind_optimizer_steps() {
+  def_function("_autocast_region(device, enabled, dtype, cache)", autocast_region);
+  def_function("_is_autocast_enabled(device)", [](Device d) { return autocast_setting(d.kind).enabled; });
+  def_function("_autocast_dtype(device)", [](Device d) { return autocast_setting(d.kind).dtype; });
   def_function("_adam_step(params, grads, exp_avgs, exp_avg_sqs, advance, beta1, beta2, eps, weight_decay, decoupled)", adam_step);
   def_function("_sgd_step(params, grads, buffers, advance, momentum, dampening, weight_decay, nesterov)", sgd_step);
 }
@@ -132,18 +140,6 @@ void bind_accelerator(py::module_& m) {
       .def(py::init([](int64_t d) { return std::make_unique<Capture>(cuda_device(d)); }))
       .def("end", &Capture::end)
       .def("replay", &Capture::replay);
-  struct Region { std::optional<AutocastMode> mode; };        // hippograd.autocast opens and closes one
-  py::class_<Region>(c, "AutocastRegion")
-      .def(py::init([](const Device& d, bool enabled, DType dtype, bool cache) {
-        auto r = std::make_unique<Region>();
-        r->mode.emplace(d.kind, AutocastSetting{enabled, dtype, cache});
-        return r;
-      }))
-      .def("close", [](Region& r) { r.mode.reset(); });
-  c.def("autocast_setting", [](const Device& d) {
-    const AutocastSetting s = autocast_setting(d.kind);
-    return std::tuple(s.enabled, s.dtype, s.cache);
-  });
   c.def("capturing", [] { return Capture::current() != nullptr; });
 }
 

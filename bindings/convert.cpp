@@ -176,8 +176,7 @@ py::object cuda_array_interface(const Tensor& t) {
 // CuPy, Numba and others' arrays on a device.
 bool is_cuda_array(PyObject* o) {
   static PyObject* name = PyUnicode_InternFromString("__cuda_array_interface__");
-  if (PyList_Check(o) || PyTuple_Check(o) || PyNumber_Check(o) == 0) return false;
-  return !PyFloat_Check(o) && !PyLong_Check(o) && PyObject_HasAttr(o, name);
+  return !PyList_Check(o) && !PyTuple_Check(o) && !PyFloat_Check(o) && !PyLong_Check(o) && PyObject_HasAttr(o, name);
 }
 Tensor from_cuda_array(py::object source) {
   const py::dict d = source.attr("__cuda_array_interface__");

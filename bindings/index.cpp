@@ -137,7 +137,7 @@ Parsed parse(const Tensor& x, PyObject* const* items, Py_ssize_t count) {
           p.view = select(p.view, d, k);
           continue;
         }
-        p.advanced.push_back(t.dtype() == DType::i64 ? t : to(t, DType::i64));
+        p.advanced.push_back(to(t.dtype() == DType::i64 ? t : to(t, DType::i64), x.device()));
         p.has_advanced = true;
         ++d;
       }
@@ -160,7 +160,8 @@ Tensor value_for(const Tensor& target, PyObject* o) {
   }
   if (is_complex(v.dtype()) && !is_complex(target.dtype()) && v.is_number())
     raise(PyExc_RuntimeError, "value cannot be converted to type " + std::string(name(target.dtype())) + " without overflow");
-  return v.dtype() == target.dtype() ? v : to(v, target.dtype());
+  if (v.is_number() && !target.device().is_cpu()) return Tensor(scalar(v.array().item<complex128>(), target.dtype(), target.device()));
+  return to(to(v, target.dtype()), target.device());
 }
 // x[...], x[:]: a new tensor on the same memory.
 Tensor alias(const Tensor& x) { return x.dim() ? slice(x, 0, 0, x.size(0)) : select(unsqueeze(x, 0), 0, 0); }

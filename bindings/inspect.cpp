@@ -30,11 +30,7 @@ py::object stride(const Tensor& t, py::object dim) {
 }
 Tensor cast(const Tensor& t, DType d) { return t.dtype() == d ? t : to(t, d); }
 template <DType d> Tensor cast_to(const Tensor& t) { return cast(t, d); }
-Tensor moved(const Tensor& t, Device d) {
-  if (t.device() == d) return t;
-  require_backend(d);
-  return Tensor(t.array().to(d));
-}
+Tensor moved(const Tensor& t, Device d) { return to(t, d); }
 
 // to(dtype), to(device), to(device, dtype), to(other), with copy=
 Tensor to_any(const Tensor& t, py::object a, py::object b, bool copy, py::object dtype_name, py::object device_name) {

@@ -5,7 +5,7 @@
 namespace hippograd::cuda {
 
 template <class T> inline constexpr bool is_complex_v = false;
-template <class R> inline constexpr bool is_complex_v<std::complex<R>> = true;
+template <class R> inline constexpr bool is_complex_v<Complex<R>> = true;
 
 template <class To, class From> HIPPOGRAD_DEVICE To convert(From x) {
   if constexpr (std::is_same_v<To, From>) {

@@ -19,14 +19,14 @@ template <class C> struct ScaleComplex {
   HIPPOGRAD_DEVICE void operator()(int64_t i) const { x[i] = {scale * x[i].real(), scale * x[i].imag()}; }
 };
 template <class T> struct ScaleReal {         // the transform of one point, real
-  const std::complex<T>* x;
+  const Complex<T>* x;
   T* y;
   T scale;
   HIPPOGRAD_DEVICE void operator()(int64_t i) const { y[i] = scale * x[i].real(); }
 };
 template <class T> struct ScaleToComplex {
   const T* x;
-  std::complex<T>* y;
+  Complex<T>* y;
   T scale;
   HIPPOGRAD_DEVICE void operator()(int64_t i) const { y[i] = {scale * x[i], T(0)}; }
 };
@@ -34,7 +34,7 @@ template <class T> struct ScaleToComplex {
 HIPPOGRAD_DEVICE bool is_edge(int64_t k, int64_t n) { return k == 0 || 2 * k == n; }
 
 template <class T> struct FinishSpectrum {    // after R2C, in place
-  std::complex<T>* y;
+  Complex<T>* y;
   int64_t n, half;
   T edge, middle;
   bool conj;
@@ -44,8 +44,8 @@ template <class T> struct FinishSpectrum {    // after R2C, in place
   }
 };
 template <class T> struct PrepareSpectrum {   // before C2R
-  const std::complex<T>* x;
-  std::complex<T>* y;
+  const Complex<T>* x;
+  Complex<T>* y;
   int64_t n, half;
   T edge, middle;
   bool conj;
@@ -72,7 +72,7 @@ template <class F> void with_output(MArray y, F f) {
 void fft(int sign, double scale, CArray x, MArray y) {
   if (y.numel() == 0) return;
   by_precision(x.dtype(), "fft", [&]<class T>() {
-    using C = std::complex<T>;
+    using C = Complex<T>;
     const int64_t rows = x.shape()[0], n = x.shape()[1];
     if (n == 1) {
       check(cudaMemcpyAsync(y.raw(), x.raw(), size_t(rows) * sizeof(C), cudaMemcpyDeviceToDevice, stream()), "fft");
@@ -88,19 +88,19 @@ void rfft(int sign, double scale, bool doubled, CArray x, MArray y) {
   if (x.numel() == 0) return;
   by_precision(x.dtype(), "rfft", [&]<class T>() {
     const int64_t rows = x.shape()[0], n = x.shape()[1], half = y.shape()[1];
-    if (n == 1) return for_each("rfft_scale", rows, ScaleToComplex<T>{x.data<T>(), y.data<std::complex<T>>(), T(scale)});
+    if (n == 1) return for_each("rfft_scale", rows, ScaleToComplex<T>{x.data<T>(), y.data<Complex<T>>(), T(scale)});
     const Array in = as_aligned(x);
     fft_rows(std::is_same_v<T, float> ? FftType::R2C : FftType::D2Z, -1, n, rows, const_cast<void*>(in.raw()), y.raw());
     if (scale == 1 && !doubled && sign < 0) return;
     for_each("rfft_scale", y.numel(),
-             FinishSpectrum<T>{y.data<std::complex<T>>(), n, half, T(scale), T(doubled ? 2 * scale : scale), sign > 0});
+             FinishSpectrum<T>{y.data<Complex<T>>(), n, half, T(scale), T(doubled ? 2 * scale : scale), sign > 0});
   });
 }
 
 void irfft(int sign, double scale, bool doubled, CArray x, MArray y) {
   if (y.numel() == 0) return;
   by_precision(x.dtype(), "irfft", [&]<class T>() {
-    using C = std::complex<T>;
+    using C = Complex<T>;
     const int64_t rows = y.shape()[0], n = y.shape()[1], half = x.shape()[1];
     if (n == 1) return for_each("irfft_scale", rows, ScaleReal<T>{x.data<C>(), y.data<T>(), T(scale)});
     const Workspace spectrum(size_t(rows * half) * sizeof(C));   // C2R writes into its input

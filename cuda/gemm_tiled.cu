@@ -21,11 +21,11 @@ template <class T> HIPPOGRAD_DEVICE void multiply_add(T& sum, T a, T b) {
   if constexpr (std::is_floating_point_v<T>) sum = fma(a, b, sum);
   else sum += a * b;
 }
-template <class R> HIPPOGRAD_DEVICE void multiply_add(std::complex<R>& sum, std::complex<R> a, std::complex<R> b) {
+template <class R> HIPPOGRAD_DEVICE void multiply_add(Complex<R>& sum, Complex<R> a, Complex<R> b) {
   sum = {fma(a.real(), b.real(), fma(-a.imag(), b.imag(), sum.real())), fma(a.real(), b.imag(), fma(a.imag(), b.real(), sum.imag()))};
 }
 template <class S, class T> HIPPOGRAD_DEVICE S fetch(const T& x, bool) { return S(load(x)); }
-template <class S, class R> HIPPOGRAD_DEVICE S fetch(const std::complex<R>& x, bool conj) { return {x.real(), conj ? -x.imag() : x.imag()}; }
+template <class S, class R> HIPPOGRAD_DEVICE S fetch(const Complex<R>& x, bool conj) { return {x.real(), conj ? -x.imag() : x.imag()}; }
 
 // tile[p][i] = x(first + i, depth + p), zeros outside. Neighbouring threads take neighbours in memory.
 template <class S, class T>
@@ -94,7 +94,7 @@ template <class T> struct AddBias {
 };
 
 template <class R> struct Conjugate {
-  std::complex<R>* x;
+  Complex<R>* x;
   HIPPOGRAD_DEVICE void operator()(int64_t, const Walk<1>::Offsets& o) const { x[o.of[0]] = {x[o.of[0]].real(), -x[o.of[0]].imag()}; }
 };
 

@@ -10,7 +10,6 @@
 
 #include "cuda/runtime.h"
 #include "tensor/array.h"
-#include "tensor/device_complex.h"
 #include "tensor/kernel.h"
 
 namespace hippograd::cuda {
@@ -39,6 +38,9 @@ template <class T> struct Compute { using type = T; };
 template <> struct Compute<bfloat16> { using type = float; };
 template <> struct Compute<float16> { using type = float; };
 template <class T> using compute_t = typename Compute<T>::type;
+template <class T> struct RealPart { using type = T; };
+template <class R> struct RealPart<Complex<R>> { using type = R; };
+template <class T> using real_t = typename RealPart<T>::type;   // of a complex type, else the type itself
 template <class T> HIPPOGRAD_DEVICE compute_t<T> load(const T& x) { return x; }
 template <> HIPPOGRAD_DEVICE float load(const bfloat16& x) { return __uint_as_float(uint32_t(x.bits) << 16); }
 template <> HIPPOGRAD_DEVICE float load(const float16& x) { return __half2float(__ushort_as_half(x.bits)); }

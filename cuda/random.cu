@@ -124,7 +124,7 @@ template <class T, class F> __global__ void mask_kernel(State s, const T* x, T* 
 // Complex numbers are pairs of reals.
 template <class F> void visit_reals(const char* slot, MArray y, F f) {
   visit(Types<float, double, complex64, complex128>{}, y.dtype(), slot, [&]<class T>() {
-    using R = typename decltype(std::complex(std::real(T{})))::value_type;
+    using R = real_t<T>;
     const int64_t n = y.numel() * int64_t(sizeof(T) / sizeof(R));
     if (n > 0) f(reinterpret_cast<R*>(y.data<T>()), n, sizeof(T) != sizeof(R));
   });

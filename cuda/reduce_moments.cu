@@ -12,10 +12,6 @@
 namespace hippograd::cuda {
 namespace {
 
-template <class T> struct RealOf { using type = T; };
-template <class R> struct RealOf<std::complex<R>> { using type = R; };
-template <class T> using Real = typename RealOf<T>::type;
-
 // ---- moments ----
 
 template <class M> struct MomentTotal { double n; M mean; double m2; };
@@ -24,7 +20,7 @@ template <class T> struct Moments {
   using M = std::conditional_t<is_complex_v<T>, complex128, double>;
   using Total = MomentTotal<M>;
   T* mean;
-  Real<T>* m2;
+  real_t<T>* m2;
   static HIPPOGRAD_DEVICE M weighted(double a, const M& x, double b, const M& y) {
     if constexpr (is_complex_v<M>) return M(a * x.real() + b * y.real(), a * x.imag() + b * y.imag());
     else return a * x + b * y;
@@ -53,7 +49,7 @@ template <class T> struct Moments {
   HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t n) const {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     mean[at] = convert<T>(n == 0 ? M(nan) : t.mean);
-    if constexpr (std::is_same_v<T, compute_t<T>>) m2[at] = Real<T>(t.m2);
+    if constexpr (std::is_same_v<T, compute_t<T>>) m2[at] = real_t<T>(t.m2);
     else store(m2[at], float(t.m2));
   }
 };
@@ -61,8 +57,8 @@ template <class T> struct Moments {
 void moments(CArray x, MArray mean, MArray m2) {
   check_reduction("moments", x, mean);
   visit(InexactBf16{}, x.dtype(), "var", [&]<class T>() {
-    if (mean.dtype() != x.dtype() || m2.dtype() != dtype_of<Real<T>>) fail<DtypeError>("moments: outputs must be ", x.dtype(), " and its real type");
-    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("moments", Moments<T>{mean.data<T>(), m2.data<Real<T>>()}, x, mean);
+    if (mean.dtype() != x.dtype() || m2.dtype() != dtype_of<real_t<T>>) fail<DtypeError>("moments: outputs must be ", x.dtype(), " and its real type");
+    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("moments", Moments<T>{mean.data<T>(), m2.data<real_t<T>>()}, x, mean);
   });
 }
 
@@ -112,8 +108,8 @@ template <class T> HIPPOGRAD_DEVICE auto magnitude(const T& x) {
   if constexpr (is_complex_v<T>) return hypot(x.real(), x.imag());
   else return fabs(load(x));
 }
-template <class T> HIPPOGRAD_DEVICE void write_real(Real<T>* y, int64_t at, double v) {
-  if constexpr (std::is_same_v<T, compute_t<T>>) y[at] = Real<T>(v);
+template <class T> HIPPOGRAD_DEVICE void write_real(real_t<T>* y, int64_t at, double v) {
+  if constexpr (std::is_same_v<T, compute_t<T>>) y[at] = real_t<T>(v);
   else store(y[at], float(v));
 }
 
@@ -121,7 +117,7 @@ enum class Power { zero, one, two, other };
 template <class T, Power kPower> struct PowerSum {
   using In = T;
   using Total = double;
-  Real<T>* y;
+  real_t<T>* y;
   double p;
   HIPPOGRAD_DEVICE Total none() const { return 0; }
   template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
@@ -144,7 +140,7 @@ template <class T, Power kPower> struct PowerSum {
 template <class T> struct ExtremeMagnitude {
   using In = T;
   using Total = Real<compute_t<T>>;
-  Real<T>* y;
+  real_t<T>* y;
   bool least;
   HIPPOGRAD_DEVICE Total none() const { return least ? std::numeric_limits<Total>::infinity() : Total(0); }
   template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
@@ -160,8 +156,8 @@ template <class T> struct ExtremeMagnitude {
 void norm(CArray x, double p, MArray y) {
   check_reduction("norm", x, y);
   visit(InexactBf16{}, x.dtype(), "norm", [&]<class T>() {
-    if (y.dtype() != dtype_of<Real<T>>) fail<DtypeError>("norm: input is ", x.dtype(), ", output ", y.dtype());
-    Real<T>* to = y.data<Real<T>>();
+    if (y.dtype() != dtype_of<real_t<T>>) fail<DtypeError>("norm: input is ", x.dtype(), ", output ", y.dtype());
+    real_t<T>* to = y.data<real_t<T>>();
     constexpr int V = std::is_same_v<compute_t<T>, float> ? kPack<T> : 1;
     if (p == 2) reduce<V>("norm", PowerSum<T, Power::two>{to, p}, x, y);
     else if (p == 1) reduce<1>("norm", PowerSum<T, Power::one>{to, p}, x, y);

@@ -1,5 +1,7 @@
 #include "cuda/runtime.h"
 
+#include <pthread.h>
+
 #include <array>
 #include <cstdlib>
 #include <mutex>
@@ -48,6 +50,15 @@ const Found& found() {
   return f;
 }
 
+// A forked child has the parent's handles but not its driver threads: every call would hang or fail somewhere inside.
+bool g_forked = false;
+const int g_fork_handler = pthread_atfork(nullptr, nullptr, [] { g_forked = true; });
+void refuse_forked() {
+  if (g_forked)
+    fail<CudaError>("Cannot re-initialize CUDA in forked subprocess: CUDA was started before the fork. To use CUDA with multiprocessing, use "
+                    "the 'spawn' start method");
+}
+
 bool synchronous() {
   static const bool on = [] {
     const char* text = std::getenv("HIPPOGRAD_SYNC");
@@ -71,6 +82,7 @@ int device_count() { return found().count; }
 const char* why_none() { return found().why.c_str(); }
 int current_device() { return t_device; }
 void use_device(int index) {
+  refuse_forked();
   if (index == t_device) return;
   check(cudaSetDevice(index), "cudaSetDevice");
   t_device = index;

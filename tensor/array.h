@@ -74,7 +74,7 @@ Array full(const Shape& shape, double value, DType dtype, Device device = {});
 Array empty_like(const Array& x);                                    // contiguous, same shape, dtype, device
 Array zeros_like(const Array& x);
 Array scalar(double value, DType dtype, Device device = {});         // 0-dim
-Array scalar(std::complex<double> value, DType dtype, Device device = {});
+Array scalar(Complex<double> value, DType dtype, Device device = {});
 Array arange(int64_t n, DType dtype = DType::i64);
 Shape infer_shape(const Shape& requested, int64_t numel, std::string_view op);   // resolves one -1
 

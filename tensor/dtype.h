@@ -1,11 +1,11 @@
 #pragma once
 // Element types. f32 f64 c64 c128 i64 i32 bool u8 compute; bf16 and f16 are storage: kernels widen them to f32,
 // compute, and round once (architecture 6).
-#include <complex>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
+#include "tensor/complex.h"
 #include "tensor/error.h"
 
 namespace hippograd {
@@ -13,8 +13,8 @@ namespace hippograd {
 enum class DType : uint8_t { f32, f64, c64, c128, i64, i32, b8, u8, bf16, f16 };
 inline constexpr int kDTypes = 10;
 
-using complex64 = std::complex<float>;
-using complex128 = std::complex<double>;
+using complex64 = Complex<float>;
+using complex128 = Complex<double>;
 
 struct bfloat16 {  // the upper half of a float: 8 exponent bits, 7 mantissa bits
   uint16_t bits = 0;

@@ -169,8 +169,7 @@ Tensor clamp_(const Tensor& self, std::optional<double> min, std::optional<doubl
 Tensor copy_(const Tensor& self, const Tensor& source) {   // any dtype: copying converts
   check_in_place(self, "copy_");
   check_shape(self, source.shape(), "copy_");
-  const Tensor moved = source.device() == self.device() ? source : Tensor(source.array().to(self.device()));
-  assign_in_place(self, expand(to(moved, self.dtype()), self.shape()), "copy_");
+  assign_in_place(self, expand(to(to(source, self.device()), self.dtype()), self.shape()), "copy_");
   return self;
 }
 Tensor fill_(const Tensor& self, const Tensor& value) {

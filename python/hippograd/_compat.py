@@ -122,20 +122,20 @@ class autocast(contextlib.ContextDecorator):
         self._cache, self._open = True if cache_enabled is None else cache_enabled, []
 
     def __enter__(self):
-        self._open.append(_C._cuda.AutocastRegion(self._device, self.enabled, self.fast_dtype, self._cache))
+        self._open.append(_C._autocast_region(self._device, self.enabled, self.fast_dtype, self._cache))
         return self
 
     def __exit__(self, *exc):
-        self._open.pop().close()
+        self._open.pop()                         # the region ends with its last reference
         return False
 
 
 def is_autocast_enabled(device_type="cuda"):
-    return _C._cuda.autocast_setting(_C.device(device_type))[0]
+    return _C._is_autocast_enabled(_C.device(device_type))
 
 
 def get_autocast_dtype(device_type="cuda"):
-    return _C._cuda.autocast_setting(_C.device(device_type))[1]
+    return _C._autocast_dtype(_C.device(device_type))
 
 
 class GradScaler:

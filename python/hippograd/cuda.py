@@ -7,6 +7,7 @@ import contextlib
 import functools
 
 from . import _C
+from .autograd.grad_mode import no_grad
 
 _cuda = _C._cuda
 _current = 0
@@ -297,7 +298,7 @@ class CapturedStep:
             raise ValueError(f"capture: the step was captured with arguments {self._form} and now got {_rest(tree)}; shapes, dtypes and "
                              f"other values are fixed in a captured step: capture another one")
         else:
-            with _C.no_grad():
+            with no_grad():
                 for static, t in zip(self._inputs, given):
                     if static is not t:
                         static.copy_(t)

@@ -35,7 +35,7 @@ template <class T> inline constexpr bool kIsInt = std::is_integral_v<T> && !kIsB
 template <class T> inline constexpr bool kIsReal = std::is_floating_point_v<T>;
 template <class T> inline constexpr bool kIsComplex = !std::is_arithmetic_v<T>;
 template <class T> struct RealOf { using type = T; };
-template <class R> struct RealOf<std::complex<R>> { using type = R; };
+template <class R> struct RealOf<Complex<R>> { using type = R; };
 template <class T> using Real = typename RealOf<T>::type;
 
 // The parameters p, q as a number of type T: (p, q) are the parts of a complex one.
@@ -371,8 +371,8 @@ HIPPOGRAD_TERNARY_P(Addcdiv, kInexact, return plus(a, times(constant<T>(p), over
 HIPPOGRAD_UNARY(Conj, kComplexTypes, return math::conj(x););
 HIPPOGRAD_UNARY(Angle, kInexact, if constexpr (kIsComplex<T>) return math::arg(x);
                 else return nan(x) ? x : x < 0 ? T(3.14159265358979323846L) : T(0););
-HIPPOGRAD_BINARY(MakeComplex, kRealTypes, return std::complex<T>(a, b););
-HIPPOGRAD_BINARY(Polar, kRealTypes, return std::complex<T>(a * math::cos(b), a * math::sin(b)););
+HIPPOGRAD_BINARY(MakeComplex, kRealTypes, return Complex<T>(a, b););
+HIPPOGRAD_BINARY(Polar, kRealTypes, return Complex<T>(a * math::cos(b), a * math::sin(b)););
 HIPPOGRAD_BINARY_EXACT(MulConj, kInexact, if constexpr (kIsComplex<T>) return times(a, math::conj(b)); else return a * b;);   // a conj(b)
 
 }  // namespace pointwise

@@ -18,8 +18,10 @@
 #include <limits>
 #include <type_traits>
 
+#include "tensor/complex.h"
+
 #ifdef __CUDACC__
-#include "tensor/device_complex.h"
+#include <cuda/std/cmath>
 #define HD __host__ __device__
 #else
 #define HD
@@ -28,18 +30,11 @@
 
 namespace hippograd::math {
 
-// The standard library's functions under one name for both sides. Of std::complex only the arithmetic runs on a device; its
-// functions come from the toolkit's own complex type there.
+// The standard library's functions under one name, on the host and on a device, for numbers of both kinds (tensor/complex.h).
 namespace library {
-#ifdef __CUDA_ARCH__
-template <class T> HIPPOGRAD_INLINE T native(T x) { return x; }
-template <class R> HIPPOGRAD_INLINE ::cuda::std::complex<R> native(std::complex<R> z) { return {z.real(), z.imag()}; }
-template <class T> HIPPOGRAD_INLINE T standard(T x) { return x; }
-template <class R> HIPPOGRAD_INLINE std::complex<R> standard(::cuda::std::complex<R> z) { return {z.real(), z.imag()}; }
-#define HIPPOGRAD_LIBRARY(NAME) \
-  template <class T> HD inline auto NAME(T x) { using ::cuda::std::NAME; return standard(NAME(native(x))); }
-#define HIPPOGRAD_LIBRARY2(NAME) \
-  template <class T> HD inline T NAME(T x, T y) { using ::cuda::std::NAME; return standard(NAME(native(x), native(y))); }
+#ifdef __CUDACC__
+#define HIPPOGRAD_LIBRARY(NAME) template <class T> HD inline auto NAME(T x) { return ::cuda::std::NAME(x); }
+#define HIPPOGRAD_LIBRARY2(NAME) template <class T> HD inline T NAME(T x, T y) { return ::cuda::std::NAME(x, y); }
 #else
 #define HIPPOGRAD_LIBRARY(NAME) template <class T> HIPPOGRAD_INLINE auto NAME(T x) { return std::NAME(x); }
 #define HIPPOGRAD_LIBRARY2(NAME) template <class T> HIPPOGRAD_INLINE T NAME(T x, T y) { return std::NAME(x, y); }
@@ -467,7 +462,7 @@ template <class T> HIPPOGRAD_INLINE T gelu(T x) {   // 6 ulp: x Phi(x) = max(x, 
 }
 
 // ---- complex: the textbook formulas; multiplication without C's rescue of NaN, which would cost a branch per product ----
-template <class R> using C = std::complex<R>;
+template <class R> using C = Complex<R>;
 template <class R> HIPPOGRAD_INLINE C<R> times(C<R> a, C<R> b) {
   return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
 }
@@ -475,11 +470,8 @@ template <class R> HIPPOGRAD_INLINE C<R> over(C<R> a, C<R> b) {   // b scaled to
   const R scale = std::fmax(std::abs(b.real()), std::abs(b.imag()));
   const R re = b.real() / scale, im = b.imag() / scale, d = (re * re + im * im) * scale;
   const C<R> y((a.real() * re + a.imag() * im) / d, (a.imag() * re - a.real() * im) / d);
-  #ifdef __CUDA_ARCH__
-  return scale == 0 || !(scale < kInf<R>) ? library::standard(library::native(a) / library::native(b)) : y;
-#else
-  return scale == 0 || !(scale < kInf<R>) ? a / b : y;
-#endif
+    return scale == 0 || !(scale < kInf<R>) ? a / b : y;
+
 }
 template <class R> HD C<R> exp(C<R> z) { return library::exp(z); }
 template <class R> HD C<R> exp2(C<R> z) { return library::exp(z * R(0.693147180559945309417232121458L)); }
