@@ -139,7 +139,7 @@ template <class T, Power kPower> struct PowerSum {
 };
 template <class T> struct ExtremeMagnitude {
   using In = T;
-  using Total = Real<compute_t<T>>;
+  using Total = real_t<compute_t<T>>;
   real_t<T>* y;
   bool least;
   HIPPOGRAD_DEVICE Total none() const { return least ? std::numeric_limits<Total>::infinity() : Total(0); }
