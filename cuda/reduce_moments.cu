@@ -128,7 +128,7 @@ template <class T, Power kPower> struct PowerSum {
       else if constexpr (kPower == Power::two) sum += double(load(x[i])) * double(load(x[i]));
       else if constexpr (kPower == Power::one) sum += double(magnitude(x[i]));
       else if constexpr (kPower == Power::zero) sum += magnitude(x[i]) != 0;
-      else sum += double(pow(magnitude(x[i]), Real<compute_t<T>>(p)));
+      else sum += double(pow(magnitude(x[i]), real_t<compute_t<T>>(p)));
     }
     return sum;
   }
