@@ -162,7 +162,10 @@ Tensors broadcast_as(std::string_view op, Tensors inputs, DType dtype) {
     if (t.defined() && !t.is_number() && (device.is_cpu() || t.dim() > 0)) device = t.device();
   for (Tensor& t : inputs) {
     if (!t.defined()) continue;
-    if (!(t.device() == device) && t.dim() == 0 && !t.requires_grad()) t = t.device().is_cpu() ? Tensor(scalar(t.array().item<complex128>(), dtype, device)) : Tensor(t.array().to(dtype).to(device));
+    if (!(t.device() == device) && t.dim() == 0 && !t.requires_grad()) {
+      KernelBan lift(nullptr);   // a constant: there is no derivative to cut
+      t = t.device().is_cpu() ? Tensor(scalar(t.array().item<complex128>(), dtype, device)) : Tensor(t.array().to(dtype).to(device));
+    }
     t = to(t, dtype);
   }
   return broadcast_tensors(op, std::move(inputs));

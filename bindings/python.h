@@ -179,7 +179,7 @@ template <class A, class B> PyObject* to_python(const std::pair<A, B>& t) { retu
 
 // ---- the call ----
 inline constexpr int64_t kReleaseGilFrom = 20000;           // elements; below, releasing costs more than it frees
-template <class T> inline constexpr bool is_python = std::is_same_v<std::decay_t<T>, py::object>;
+template <class T> inline constexpr bool is_python = std::is_base_of_v<py::handle, std::decay_t<T>> || std::is_same_v<std::decay_t<T>, PyObject*>;   // needs the GIL
 inline int64_t weight(const Tensor& t) { return t.defined() ? t.array().shape().numel() : 0; }
 inline int64_t weight(const Tensors& list) {
   int64_t n = 0;

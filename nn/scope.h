@@ -58,6 +58,8 @@ struct ModelState {
   Device device;
   Generator* generator = &default_generator();
   std::shared_ptr<bool> training = std::make_shared<bool>(true);
+  // Where the model is now: its parameters may have been moved since it was made.
+  Device where() const { return parameters.empty() ? device : parameters.front().tensor.device(); }
 };
 
 class Scope {
@@ -71,7 +73,7 @@ class Scope {
   const std::string& path() const { return path_; }
   std::shared_ptr<const bool> training() const { return state_->training; }
   DType dtype() const { return state_->dtype; }
-  Device device() const { return state_->device; }
+  Device device() const { return state_->where(); }
 
  private:
   std::string full(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
@@ -96,7 +98,7 @@ class Model {
   LoadReport load_state_dict(const std::map<std::string, Array>& values, bool strict = true);
   void train(bool on = true) const { *state_->training = on; }                 // the flag lives in the shared state
   void eval() const { train(false); }
-  Device device() const { return state_->device; }
+  Device device() const { return state_->where(); }
   DType dtype() const { return state_->dtype; }
   bool training() const { return *state_->training; }
   void requires_grad(bool on);                                                 // freeze or thaw everything

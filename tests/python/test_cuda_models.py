@@ -38,7 +38,7 @@ def transformer(device):
 def mamba(device):
     class Net(hg.nn.Module):
         def __init__(self):
-            self.mixer = hg.ssm.Mamba(d_model=16, d_state=8)
+            self.mixer = hg.ssm.MambaLayer(d_model=16, d_state=8)
             self.norm = hg.nn.LayerNorm(16)
             self.head = hg.nn.Linear(16, 3)
 
