@@ -6,7 +6,9 @@
 
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/gemm_vec.h"
+#include "tensor/cpu/transpose.h"
 #include "tensor/parallel.h"
+#include "tensor/storage.h"
 
 namespace hippograd::cpu {
 namespace {
@@ -53,11 +55,6 @@ inline void for_each_register(int64_t length, F f) {
   for (int64_t q = 0; q < length; q += Vec<T>::lanes) f(q, static_cast<int>(std::min<int64_t>(Vec<T>::lanes, length - q)));
 }
 
-template <class T>
-inline void fill_zero(T* y, int64_t length) {
-  for_each_register<T>(length, [&](int64_t q, int n) { Vec<T>::store(y + q, Vec<T>::zero(), n); });
-}
-
 // y[q] = x[q step]
 template <class T>
 inline void copy_run(T* y, const T* x, int64_t step, int64_t length) {
@@ -96,6 +93,19 @@ inline void scatter_scaled_run(T* x, int64_t step, T a, const T* y, int64_t leng
   for (int64_t q = 0; q < length; ++q) x[q * step] += a * y[q];
 }
 
+// x[q step] += y[q]
+template <class T>
+inline void scatter_run(T* x, int64_t step, const T* y, int64_t length) {
+  using V = Vec<T>;
+  if (step == 1) {
+    for_each_register<T>(length, [&](int64_t q, int n) { V::store(x + q, V::add(V::load(x + q, n), V::load(y + q, n)), n); });
+  } else if (step == 2) {
+    for_each_register<T>(length, [&](int64_t q, int n) { V::add_even(x + 2 * q, V::load(y + q, n), n); });
+  } else {
+    for (int64_t q = 0; q < length; ++q) x[q * step] += y[q];
+  }
+}
+
 // Outputs [begin, end) along one axis whose input position out * stride + offset lies inside [0, size).
 struct Range {
   int64_t begin, end;
@@ -106,11 +116,17 @@ struct Range {
   }
 };
 
-// Runs f(run of pixels, row of cols, source) over the patches of pixels [p0, p0 + count) and `channels` planes:
-//   f(at, length, from): cols[at + i] belongs to x[from + i * stride_w];  from = -1: to the padding
-// where a row of cols is one (channel, i, j), `ld` apart.
-template <class F>
-void for_each_run(const Conv2dShape& s, int64_t channels, int64_t p0, int64_t count, int64_t ld, F f) {
+// Output pixels next to each other in one row of Y, seen through one tap: pixel q < length has its patch element at
+// cols[at + q]. It is x[from + q stride_w] for begin <= q < end and padding elsewhere. So for the first channel; the others
+// follow in steps of taps() rows of cols and of one plane of x.
+struct Run {
+  int64_t at, from, begin, end, length;
+};
+
+// The runs of the pixels [p0, p0 + count). A row of cols is one (channel, i, j), `ld` apart. Kept until the thread's next call.
+const std::vector<Run>& runs_of(const Conv2dShape& s, int64_t p0, int64_t count, int64_t ld) {
+  thread_local std::vector<Run> runs;
+  runs.clear();
   const int64_t ow = s.out_w();
   for (int64_t i = 0; i < s.kernel_h; ++i) {
     const int64_t top = i * s.dilation_h - s.pad_h;
@@ -119,37 +135,40 @@ void for_each_run(const Conv2dShape& s, int64_t channels, int64_t p0, int64_t co
       const Range inside(ow, s.width, s.stride_w, left);
       int64_t oy = p0 / ow, ox = p0 % ow;
       for (int64_t p = 0; p < count; ++oy, ox = 0) {
-        const int64_t end = std::min(ow, ox + count - p), iy = oy * s.stride_h + top;
+        const int64_t length = std::min(ow - ox, count - p), iy = oy * s.stride_h + top;
         const bool row_inside = iy >= 0 && iy < s.height;
-        const int64_t lo = row_inside ? std::clamp(inside.begin, ox, end) : end;
-        const int64_t hi = row_inside ? std::clamp(inside.end, lo, end) : end;
-        const int64_t from = iy * s.width + lo * s.stride_w + left;
-        for (int64_t c = 0; c < channels; ++c) {
-          const int64_t at = ((c * s.kernel_h + i) * s.kernel_w + j) * ld + p;
-          f(at, lo - ox, int64_t{-1});
-          f(at + lo - ox, hi - lo, c * s.height * s.width + from);
-          f(at + hi - ox, end - hi, int64_t{-1});
-        }
-        p += end - ox;
+        const int64_t begin = row_inside ? std::clamp<int64_t>(inside.begin - ox, 0, length) : length;
+        const int64_t end = row_inside ? std::clamp<int64_t>(inside.end - ox, begin, length) : length;
+        runs.push_back({(i * s.kernel_w + j) * ld + p, iy * s.width + ox * s.stride_w + left, begin, end, length});
+        p += length;
       }
     }
   }
+  return runs;
 }
 
-// cols (channels * taps, count) = patches of x around the output pixels [p0, p0 + count).
+// cols (channels * taps, count) = patches of x around the output pixels [p0, p0 + count). Channel by channel: its plane of x
+// stays in L1 while all taps read it.
 template <class T>
 void im2col(const Conv2dShape& s, const T* x, int64_t channels, int64_t p0, int64_t count, T* cols, int64_t ld) {
-  for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
-    from < 0 ? fill_zero(cols + at, length) : copy_run(cols + at, x + from, s.stride_w, length);
-  });
+  const std::vector<Run>& runs = runs_of(s, p0, count, ld);
+  for (int64_t c = 0; c < channels; ++c, x += s.height * s.width, cols += s.taps() * ld) {
+    for (const Run& r : runs) {
+      T* const to = cols + r.at;
+      for (int64_t q = 0; q < r.begin; ++q) to[q] = 0;
+      copy_run(to + r.begin, x + (r.from + r.begin * s.stride_w), s.stride_w, r.end - r.begin);
+      for (int64_t q = r.end; q < r.length; ++q) to[q] = 0;
+    }
+  }
 }
 
 // The adjoint of im2col: adds the patches to dx.
 template <class T>
 void col2im_add(const Conv2dShape& s, const T* cols, int64_t ld, int64_t channels, int64_t p0, int64_t count, T* dx) {
-  for_each_run(s, channels, p0, count, ld, [&](int64_t at, int64_t length, int64_t from) {
-    if (from >= 0) scatter_scaled_run(dx + from, s.stride_w, T(1), cols + at, length);
-  });
+  const std::vector<Run>& runs = runs_of(s, p0, count, ld);
+  for (int64_t c = 0; c < channels; ++c, dx += s.height * s.width, cols += s.taps() * ld) {
+    for (const Run& r : runs) scatter_run(dx + (r.from + r.begin * s.stride_w), s.stride_w, cols + r.at + r.begin, r.end - r.begin);
+  }
 }
 
 // ---- Depthwise: one input channel per group ------------------------------------------------------------------
@@ -270,13 +289,14 @@ int64_t channel_block(const Conv2dShape& s, int64_t others, int threads) {
   return std::min(kBackwardChannels, ceil_div(s.group_in(), std::min(want, s.group_in())));
 }
 
-// Pixels of a backward tile, so that the patches of a block of channels stay in L2. Tiles decide the order of
-// sums, so this depends on the shape only, not on the block that a number of threads leads to.
+// Pixels of a backward tile, so that the patches of a block of channels stay in L2: as few tiles as fit, of nearly equal length.
+// Tiles decide the order of sums, so this depends on the shape only, not on the block that a number of threads leads to.
 template <class T>
-int64_t tile_pixels(const Conv2dShape& s) {
+int64_t tile_pixels(const Conv2dShape& s, int64_t pixels) {
   const int64_t rows = std::min(kBackwardChannels, s.group_in()) * s.taps();
-  const int64_t fit = kPatchBytes / (static_cast<int64_t>(sizeof(T)) * rows) / kPanelPixels * kPanelPixels;
-  return std::clamp<int64_t>(fit, 2 * kPanelPixels, std::max<int64_t>(s.out_pixels(), 2 * kPanelPixels));
+  const int64_t fit = std::max<int64_t>(kPatchBytes / (static_cast<int64_t>(sizeof(T)) * rows) / kPanelPixels, 2);
+  const int64_t panels = std::max<int64_t>(ceil_div(pixels, kPanelPixels), 1);
+  return ceil_div(panels, ceil_div(panels, fit)) * kPanelPixels;
 }
 
 }  // namespace
@@ -320,7 +340,7 @@ void conv2d_backward_input(const Conv2dShape& s, const T* dy, const T* weight, T
   const int64_t pixels = s.out_pixels(), depth = s.group_in() * s.taps();
   // A task owns a block of input channels of one picture, so nobody else adds to its part of dx.
   const int64_t block = channel_block(s, s.batch * s.groups, threads), blocks = ceil_div(s.group_in(), block);
-  const int64_t tile = tile_pixels<T>(s);
+  const int64_t tile = tile_pixels<T>(s, pixels);
   run_tasks(s.batch * s.groups * blocks, flops_of(s), threads, [&](int64_t task) {
     const int64_t c0 = task % blocks * block, group = task / blocks % s.groups, n = task / blocks / s.groups;
     const int64_t channels = std::min(block, s.group_in() - c0), rows = channels * s.taps(), o = group * s.group_out();
@@ -339,37 +359,56 @@ void conv2d_backward_input(const Conv2dShape& s, const T* dy, const T* weight, T
 
 namespace {
 
-// dW (O', rows) = (or +=) sum over the pictures [n0, n1) of dY (O', pixels) cols^T (pixels, rows), for `channels` input channels
-// of a group, the first being c0. `ld` is the stride of the rows of dW.
+// dY with the channels of a group together and all pictures one after another: (groups, N pixels, O').
 template <class T>
-void weight_of_pictures(const Conv2dShape& s, const T* x, const T* dy, int64_t group, int64_t c0, int64_t channels, int64_t n0,
-                        int64_t n1, int64_t tile, T* dweight, int64_t ld) {
-  const int64_t pixels = s.out_pixels(), plane = s.height * s.width, rows = channels * s.taps(), o = group * s.group_out();
-  T* cols = buffer<T>(rows * tile);
-  GemmArgs<T> args{s.group_out(), rows, 0, nullptr, pixels, 1, cols, 1, tile, dweight, ld};
-  if ((n1 - n0) * pixels == 0) gemm(args, 1);  // no term: zeros
-  for (int64_t n = n0; n < n1; ++n) {
-    for (int64_t p0 = 0; p0 < pixels; p0 += tile) {
-      args.k = std::min(tile, pixels - p0);
-      args.a = dy + (n * s.out_channels + o) * pixels + p0;
-      im2col(s, x + (n * s.in_channels + group * s.group_in() + c0) * plane, channels, p0, args.k, cols, tile);
-      gemm(args, 1);
-      args.accumulate = true;
+std::unique_ptr<Storage> gradient_by_pixels(const Conv2dShape& s, const T* dy, int threads) {
+  const int64_t pixels = s.out_pixels(), O = s.group_out();
+  auto space = std::make_unique<Storage>(Device{}, static_cast<size_t>(s.batch * s.out_channels * pixels) * sizeof(T));
+  T* const to = static_cast<T*>(space->data());
+  run_tasks(s.batch * s.groups, 8.0 * static_cast<double>(s.batch * s.out_channels * pixels), threads, [&](int64_t task) {
+    const int64_t n = task / s.groups, group = task % s.groups;
+    transpose(to + (group * s.batch + n) * pixels * O, O, dy + task * O * pixels, pixels, O, pixels);
+  });
+  return space;
+}
+
+// dW (O', rows) = sum over the pixels [begin, end) of all pictures of dY cols^T, for `channels` input channels of a group, the
+// first being c0; `gradient` is that of the group, by pixels. `ld` is the stride of the rows of dW.
+//
+// Computed as its transpose, cols (rows, pixels) dY^T (pixels, O'): both factors can be read where they lie.
+template <class T>
+void weight_of_pixels(const Conv2dShape& s, const T* x, const T* gradient, int64_t group, int64_t c0, int64_t channels, int64_t begin,
+                      int64_t end, T* dweight, int64_t ld) {
+  const int64_t pixels = s.out_pixels(), plane = s.height * s.width, rows = channels * s.taps(), O = s.group_out();
+  const int64_t tile = tile_pixels<T>(s, end - begin), cols_row = tile + kPanelPixels / 2;   // rows in different cache sets
+  T* const cols = buffer<T>(rows * (cols_row + O));
+  T* const sums = cols + rows * cols_row;   // (rows, O')
+  for (int64_t k0 = begin; k0 < end; k0 += tile) {
+    const int64_t stop = std::min(end, k0 + tile);
+    for (int64_t p = k0; p < stop;) {   // picture by picture
+      const int64_t n = p / pixels, count = std::min((n + 1) * pixels, stop) - p;
+      im2col(s, x + (n * s.in_channels + group * s.group_in() + c0) * plane, channels, p % pixels, count, cols + (p - k0), cols_row);
+      p += count;
     }
+    GemmArgs<T> args{rows, O, stop - k0, cols, cols_row, 1, gradient + k0 * O, O, 1, sums, O};
+    args.accumulate = k0 > begin;
+    gemm(args, 1);
   }
+  transpose(dweight, ld, sums, O, rows, O);
 }
 
 // Few rows of patches (the stem of a network): a block of channels would be too thin for the registers. Instead each task takes
 // all channels of a share of the pictures; the shares depend on the shape only and are added in order.
 template <class T>
-void thin_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, int threads) {
-  const int64_t depth = s.group_in() * s.taps(), size = s.out_channels * depth, parts = std::min(s.batch, kThinParts);
-  const int64_t tile = tile_pixels<T>(s);
+void thin_backward_weight(const Conv2dShape& s, const T* x, const T* gradient, T* dweight, int threads) {
+  const int64_t depth = s.group_in() * s.taps(), O = s.group_out(), size = s.out_channels * depth, pixels = s.out_pixels();
+  const int64_t parts = std::min(s.batch, kThinParts);
   std::vector<T> sums(static_cast<size_t>(size * (parts - 1)));
   run_tasks(s.groups * parts, flops_of(s), threads, [&](int64_t task) {
     const int64_t part = task % parts, group = task / parts;
-    T* own = (part == 0 ? dweight : sums.data() + (part - 1) * size) + group * s.group_out() * depth;
-    weight_of_pictures(s, x, dy, group, 0, s.group_in(), s.batch * part / parts, s.batch * (part + 1) / parts, tile, own, depth);
+    T* own = (part == 0 ? dweight : sums.data() + (part - 1) * size) + group * O * depth;
+    weight_of_pixels(s, x, gradient + group * s.batch * pixels * O, group, 0, s.group_in(), s.batch * part / parts * pixels,
+                     s.batch * (part + 1) / parts * pixels, own, depth);
   });
   for (int64_t part = 1; part < parts; ++part) {
     const T* share = sums.data() + (part - 1) * size;
@@ -382,18 +421,23 @@ void thin_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dwei
 template <class T>
 void conv2d_backward_weight(const Conv2dShape& s, const T* x, const T* dy, T* dweight, T* dbias, int threads) {
   if (dbias) backward_bias(s, dy, dbias, threads);
-  const int64_t depth = s.group_in() * s.taps();
+  const int64_t depth = s.group_in() * s.taps(), pixels = s.out_pixels(), O = s.group_out();
   if (s.out_channels * depth == 0) return;
+  if (s.batch * pixels == 0) {   // sums of nothing
+    std::fill_n(dweight, s.out_channels * depth, T(0));
+    return;
+  }
   if (is_depthwise(s)) return depthwise_backward_weight(s, x, dy, dweight, threads);
-  if (depth <= kThinRows && s.batch > 1) return thin_backward_weight(s, x, dy, dweight, threads);
+  const auto by_pixels = gradient_by_pixels(s, dy, threads);
+  const T* const gradient = static_cast<const T*>(by_pixels->data());
+  if (depth <= kThinRows && s.batch > 1) return thin_backward_weight(s, x, gradient, dweight, threads);
   // A task owns a block of dW, (output channels) x (input channels, taps), and goes through all pictures and
   // pixels in order: no partial sums, so the split does not show in the result.
   const int64_t block = channel_block(s, s.groups, threads), blocks = ceil_div(s.group_in(), block);
-  const int64_t tile = tile_pixels<T>(s);
   run_tasks(s.groups * blocks, flops_of(s), threads, [&](int64_t task) {
-    const int64_t c0 = task % blocks * block, group = task / blocks, o = group * s.group_out();
-    weight_of_pictures(s, x, dy, group, c0, std::min(block, s.group_in() - c0), 0, s.batch, tile, dweight + o * depth + c0 * s.taps(),
-                       depth);
+    const int64_t c0 = task % blocks * block, group = task / blocks;
+    weight_of_pixels(s, x, gradient + group * s.batch * pixels * O, group, c0, std::min(block, s.group_in() - c0), 0, s.batch * pixels,
+                     dweight + group * O * depth + c0 * s.taps(), depth);
   });
 }
 

@@ -1,6 +1,6 @@
 // Third rung of the product ladder: C = A B by register tiles, after Goto & van de Geijn, "Anatomy of
-// High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008) and the BLIS papers, with B packed by the task
-// that uses it, A mostly read in place, and no shared state between tasks.
+// High-Performance Matrix Multiplication" (ACM TOMS 34(3), 2008) and the BLIS papers, with A and B read in place
+// where that is as fast, packed by the task that uses them elsewhere, and no shared state between tasks.
 //
 //   task    a block of rows x columns of one C (or several whole products of a batch); tasks are independent
 //   block   kBlockK values of p times kBlockN columns: the piece of B that lies in the L2 cache
@@ -21,6 +21,7 @@
 
 #include "tensor/cpu/gemm.h"
 #include "tensor/cpu/gemm_vec.h"
+#include "tensor/cpu/transpose.h"
 #include "tensor/parallel.h"
 
 namespace hippograd::cpu {
@@ -30,6 +31,8 @@ constexpr int kTileVecs = 2;                               // registers across a
 constexpr int64_t kBlockBytes = 384 * 1024;                // packed B of one task, meant for L2
 constexpr int64_t kStripBytes = 24 * 1024;                 // rows of A of one tile, meant for L1
 constexpr int64_t kStrips = 4;                             // strips of A packed at a time
+constexpr int64_t kPanelsInPlace = 8;                      // A is not packed for at most so many panels ...
+constexpr int64_t kTilesInPlace = 16;                      // ... nor B for at most so many tiles above each other
 constexpr double kForkFlops = 2e6;                         // about 20 us on one core: below it, no fork
 constexpr double kTaskFlops = 2e7;                         // long products are cut into tasks of this size ...
 constexpr int64_t kTasksPerThread = 4;                     // ... so that a busy core delays one task only
@@ -56,12 +59,16 @@ struct Epilogue {
 };
 
 template <class T>
-using TileKernel = void (*)(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c, int64_t c_row,
+using TileKernel = void (*)(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
                             const Epilogue<T>& out);
 
-// One tile: MR rows x NV registers. A is packed as [p][kGemmRows] or read in place with unit column stride.
-template <class T, int MR, int NV, bool kPackedA>
-void tile(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c, int64_t c_row,
+// How a tile reads A: the elements of one row together (rows `a_step` apart), or those of one column (columns `a_step` apart:
+// packed as [p][kGemmRows], or a transposed matrix in place).
+enum LayoutOfA { kRows, kColumns };
+
+// One tile: MR rows x NV registers.
+template <class T, int MR, int NV, LayoutOfA kLayout>
+void tile(int64_t k, const T* a, int64_t a_step, const T* b, int64_t b_row, T* c, int64_t c_row,
           const Epilogue<T>& out) {
   using V = Vec<T>;
   V acc[MR][NV];
@@ -70,21 +77,21 @@ void tile(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c,
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) acc[i][v] = V::zero();
   }
-  // Rows in place are addressed as one of four bases plus 0, 1 or 2 row strides: few enough integer registers.
-  const T* base[4] = {a, a + 3 * a_row, a + 6 * a_row, a + 9 * a_row};
+  // Rows are addressed as one of four bases plus 0, 1 or 2 row strides: few enough integer registers.
+  const T* base[4] = {a, a + 3 * a_step, a + 6 * a_step, a + 9 * a_step};
   for (int64_t p = 0; p < k; ++p) {
     V bv[NV];
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) bv[v] = V::load(b + v * V::lanes);
 #pragma GCC unroll 12
     for (int i = 0; i < MR; ++i) {
-      const V x = V::broadcast(kPackedA ? a[i] : base[i / 3][(i % 3) * a_row]);
+      const V x = V::broadcast(kLayout == kColumns ? a[i] : base[i / 3][(i % 3) * a_step]);
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) acc[i][v] = V::fma(x, bv[v], acc[i][v]);
     }
     b += b_row;
-    if constexpr (kPackedA) {
-      a += kGemmRows;
+    if constexpr (kLayout == kColumns) {
+      a += a_step;
     } else {
 #pragma GCC unroll 4
       for (int g = 0; g < 4; ++g) ++base[g];
@@ -113,17 +120,17 @@ void tile(int64_t k, const T* a, int64_t a_row, const T* b, int64_t b_row, T* c,
   }
 }
 
-// kernels[packed A][registers - 1][rows - 1]
+// kernels[layout of A][registers - 1][rows - 1]
 template <class T>
 struct TileTable {
   TileKernel<T> kernels[2][kTileVecs][kGemmRows];
 
   template <int MR = kGemmRows>
   constexpr void fill() {
-    kernels[0][0][MR - 1] = tile<T, MR, 1, false>;
-    kernels[0][1][MR - 1] = tile<T, MR, 2, false>;
-    kernels[1][0][MR - 1] = tile<T, MR, 1, true>;
-    kernels[1][1][MR - 1] = tile<T, MR, 2, true>;
+    kernels[kRows][0][MR - 1] = tile<T, MR, 1, kRows>;
+    kernels[kRows][1][MR - 1] = tile<T, MR, 2, kRows>;
+    kernels[kColumns][0][MR - 1] = tile<T, MR, 1, kColumns>;
+    kernels[kColumns][1][MR - 1] = tile<T, MR, 2, kColumns>;
     if constexpr (MR > 1) fill<MR - 1>();
   }
   constexpr TileTable() : kernels{} { fill(); }
@@ -131,35 +138,6 @@ struct TileTable {
 
 template <class T>
 constexpr TileTable<T> kTiles;
-
-// dst[4 x 4, row stride ld] = transpose of src[4 x 4, row stride s].
-template <class T>
-inline void transpose4(T* dst, int64_t ld, const T* src, int64_t s) {
-#if defined(__SSE2__)
-  if constexpr (std::is_same_v<T, float>) {
-    __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + s);
-    __m128 r2 = _mm_loadu_ps(src + 2 * s), r3 = _mm_loadu_ps(src + 3 * s);
-    _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-    _mm_storeu_ps(dst, r0);
-    _mm_storeu_ps(dst + ld, r1);
-    _mm_storeu_ps(dst + 2 * ld, r2);
-    _mm_storeu_ps(dst + 3 * ld, r3);
-    return;
-  } else {
-    for (int h = 0; h < 4; h += 2) {    // 2 x 2 blocks
-      for (int q = 0; q < 4; q += 2) {
-        const __m128d x = _mm_loadu_pd(src + h * s + q), y = _mm_loadu_pd(src + (h + 1) * s + q);
-        _mm_storeu_pd(dst + q * ld + h, _mm_unpacklo_pd(x, y));
-        _mm_storeu_pd(dst + (q + 1) * ld + h, _mm_unpackhi_pd(x, y));
-      }
-    }
-    return;
-  }
-#endif
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) dst[j * ld + i] = src[i * s + j];
-  }
-}
 
 // Packs a strided matrix X (k, count), X[p, w] = src[p * step + w * across], into panels of `width` columns,
 // each stored [p][w] in `room` >= width elements per p; columns that a last panel lacks become zero.
@@ -275,20 +253,23 @@ T* scratch(int64_t count) {
   return data.get();
 }
 
-// Reading A in place saves a copy, but it needs unit column stride, and rows that are a multiple of 1 KB apart
-// fall into few cache sets. With many panels the copy is nothing.
+// Vectors a multiple of 1 KB apart fall into few cache sets.
+template <class T>
+bool far_apart(int64_t stride) {
+  return stride * static_cast<int64_t>(sizeof(T)) % 1024 == 0;
+}
+// Reading A in place, by rows or by columns, saves a copy. With many panels the copy is nothing.
 template <class T>
 bool a_in_place(const GemmArgs<T>& g) {
-  if (g.a_col != 1) return false;
-  const bool conflicts = g.a_row * static_cast<int64_t>(sizeof(T)) % 1024 == 0;
-  return g.n <= (conflicts ? 1 : 4) * kPanel<T>;
+  if (g.a_row != 1 && g.a_col != 1) return false;
+  return g.n <= (far_apart<T>(g.a_row == 1 ? g.a_col : g.a_row) ? 1 : kPanelsInPlace) * kPanel<T>;
 }
 
 // Reading B in place pays where a task has few rows to spread the copy over, or where B is laid out like a panel.
 template <class T>
 bool b_in_place(const GemmArgs<T>& g) {
   const bool like_a_panel = g.b_row * static_cast<int64_t>(sizeof(T)) <= 256;
-  return g.b_col == 1 && g.n % Vec<T>::lanes == 0 && (g.m <= 2 * kGemmRows || like_a_panel);
+  return g.b_col == 1 && g.n % Vec<T>::lanes == 0 && (like_a_panel || g.m <= (far_apart<T>(g.b_row) ? 2 : kTilesInPlace) * kGemmRows);
 }
 
 // One task, one thread: C = A B for the sizes in g.
@@ -297,6 +278,7 @@ void run_task(const GemmArgs<T>& g, T* space) {
   constexpr int64_t panel = kPanel<T>;
   const int64_t kb = block_k<T>(g.k), nb = Workspace<T>::block_n(kb);
   const bool a_here = a_in_place(g), b_here = b_in_place(g);
+  const LayoutOfA layout = a_here && g.a_row != 1 ? kRows : kColumns;
   T* const a_space = space;
   T* const b_space = space + kb * kGemmRows * kStrips;
   const int64_t height = ceil_div(g.m, ceil_div(g.m, kGemmRows));  // rows of a tile, the last has what is left
@@ -311,19 +293,21 @@ void run_task(const GemmArgs<T>& g, T* space) {
       for (int64_t i0 = 0; i0 < g.m; i0 += height) {
         const int64_t rows = std::min(height, g.m - i0), strip = i0 / height % kStrips;
         const T* a = g.a + i0 * g.a_row + p0 * g.a_col;
+        int64_t a_step = g.a_row == 1 ? g.a_col : g.a_row;
         if (!a_here) {
           if (strip == 0) {
             const int64_t ahead = std::min(height * kStrips, g.m - i0);
             pack(a_space, int64_t{kGemmRows}, height, a, g.a_col, g.a_row, ahead, kp);
           }
           a = a_space + strip * kp * kGemmRows;
+          a_step = kGemmRows;
         }
         for (int64_t j = 0; j < jn; j += panel) {
           const int64_t cols = std::min(panel, jn - j), vecs = ceil_div(cols, Vec<T>::lanes);
           const Epilogue<T> out{g.alpha, g.bias && final ? g.bias + j0 + j : nullptr, g.accumulate || !first,
                                 static_cast<int>(cols - (vecs - 1) * Vec<T>::lanes)};
           const T* b = b_here ? b_block + j : b_space + j * kp;
-          kTiles<T>.kernels[!a_here][vecs - 1][rows - 1](kp, a, g.a_row, b, b_here ? g.b_row : panel,
+          kTiles<T>.kernels[layout][vecs - 1][rows - 1](kp, a, a_step, b, b_here ? g.b_row : panel,
                                                          g.c + i0 * g.c_row + j0 + j, g.c_row, out);
         }
       }
