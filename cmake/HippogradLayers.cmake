@@ -29,7 +29,7 @@ foreach(layer IN LISTS HIPPOGRAD_LAYERS)
   endif()
 endforeach()
 # Loops over functors vectorise only if sqrt need not set errno and a comparison need not trap. No result changes.
-set(pointwise_loops dropout random reduce)
+set(pointwise_loops dropout optim random reduce)
 list(TRANSFORM pointwise_loops REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/tensor/cpu/\\1.cpp")
 file(GLOB elementwise_loops "${PROJECT_SOURCE_DIR}/tensor/cpu/elementwise*.cpp")
 list(APPEND pointwise_loops ${elementwise_loops})

@@ -228,7 +228,8 @@ template <class T> void forward(CArray q, CArray k, CArray v, CArray mask, CArra
     b.select(task / s.blocks / s.groups, task / s.blocks % s.groups, task % s.blocks);
     T* qs = workspace<T>(b.rows * (s.width + s.keys + s.value_width));   // (rows, P)
     T* scores = qs + b.rows * s.width;                                   // (rows, keys)
-    T* result = scores + b.rows * b.keys;                                // (rows, Q)
+    // (rows, Q): in place where the block has all queries, so that its rows follow one another in `out`
+    T* result = s.blocks == 1 ? b.contiguous_rows(out.data<T>(), 0, s.value_width) : scores + b.rows * b.keys;
     b.pack(q, s.width, T(c.scale), qs);
     product_transposed(b.rows, b.keys, s.width, qs, s.width, k.data<T>() + slice_offset(k, b.batch(), b.group()), k_row, scores, b.keys);
     T* lse_p = lse.data<T>();
@@ -241,7 +242,7 @@ template <class T> void forward(CArray q, CArray k, CArray v, CArray mask, CArra
     }
     product(b.rows, s.value_width, b.keys, scores, b.keys, int64_t(1), v.data<T>() + slice_offset(v, b.batch(), b.group()), v_row, result,
             s.value_width, false, b.hides() || b.drops());
-    for (int64_t h = 0; h < s.shared; ++h)
+    for (int64_t h = 0; h < s.shared && s.blocks > 1; ++h)
       std::copy_n(result + h * b.count * s.value_width, b.count * s.value_width, b.contiguous_rows(out.data<T>(), h, s.value_width));
   });
 }
