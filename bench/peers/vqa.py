@@ -292,6 +292,7 @@ def main():
     result["train_seconds"] = time.perf_counter() - start
     result["steps"] = len(seconds)
     result["step_ms_median"] = 1e3 * float(np.median(seconds[20:]))
+    result["step_ms_min"] = 1e3 * float(np.min(seconds[20:]))
     result["step_ms_mean"] = 1e3 * float(np.mean(seconds[20:]))
     if not options.time:
         test = Split(get_test_questions(), get_test_image_paths(), split.vocabulary)
