@@ -28,6 +28,7 @@ inline unsigned persistent_blocks(int64_t n, int per_block, int blocks_per_sm = 
 }
 template <class... P, class... A>
 void launch(const char* name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&... arguments) {
+  note_launch(reinterpret_cast<const void*>(kernel));
   if (shared > 48 * 1024) check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)), name);
   kernel<<<grid, block, shared, stream()>>>(static_cast<P>(arguments)...);
   check(cudaGetLastError(), name);

@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdlib>
+#include <fstream>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "cuda/allocator.h"
@@ -96,6 +98,17 @@ const cudaDeviceProp& properties(int index) {
 
 cudaStream_t stream() { return t_stream[size_t(t_device)]; }
 void set_stream(cudaStream_t s) { t_stream[size_t(t_device)] = s; }
+
+const bool g_logs_launches = std::getenv("HIPPOGRAD_LAUNCH_LOG") != nullptr;
+void log_launch(const void* kernel) {
+  static std::mutex mutex;
+  static std::unordered_set<const void*> seen;
+  const std::lock_guard lock(mutex);
+  if (!seen.insert(kernel).second) return;
+  const char* name = nullptr;
+  if (cudaFuncGetName(&name, kernel) != cudaSuccess) return (void)cudaGetLastError();
+  std::ofstream(std::getenv("HIPPOGRAD_LAUNCH_LOG"), std::ios::app) << name << '\n';
+}
 
 Workspace::Workspace(size_t bytes) : bytes_(bytes), device_{DeviceKind::CUDA, int16_t(current_device())} {
   data_ = bytes ? allocate(device_, bytes) : nullptr;

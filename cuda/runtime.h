@@ -35,6 +35,12 @@ struct StreamGuard {
   cudaStream_t saved;
 };
 
+// HIPPOGRAD_LAUNCH_LOG=FILE: the mangled name of every kernel that was launched, once each, is appended to FILE, so that a test
+// can show that it ran every kernel (tools/check_kernels_ran.py).
+void log_launch(const void* kernel);
+extern const bool g_logs_launches;
+inline void note_launch(const void* kernel) { if (g_logs_launches) log_launch(kernel); }
+
 // Scratch memory on the current device and stream, from the caching allocator: given back at the end of the scope, when the
 // kernels that use it may still run (the next owner is behind them on the same stream).
 class Workspace {

@@ -73,7 +73,8 @@ void explain_bad_loss(const EnhancedVLM& model, const VqaBatch& batch, int64_t s
   struct Anomaly { bool before = anomaly_mode(); Anomaly() { set_anomaly_mode(true); } ~Anomaly() { set_anomaly_mode(before); } } on;
   try {
     EnableGrad record;
-    model.forward(Tensor(batch.images), Tensor(batch.tokens), Tensor(batch.targets)).loss.backward();
+    const Device d = model.device();
+    model.forward(Tensor(batch.images.to(d)), Tensor(batch.tokens.to(d)), Tensor(batch.targets.to(d))).loss.backward();
   } catch (const Error& e) {
     why = e.what();
   }

@@ -271,16 +271,40 @@ def _rest(tree):
     return tree
 
 
+class _Recording:
+    """One graph: its input tensors, its results."""
+
+    def __init__(self, step, tree, given):
+        self.inputs = [t.detach().clone().requires_grad_(t.requires_grad) for t in given]
+        args, kwargs = _rebuilt(tree, iter(self.inputs))
+        graph = _cuda.Capture(given[0].device.index if given else current_device())
+        try:
+            self.result = step(*args, **kwargs)
+            graph.end()
+        except BaseException:
+            del graph                            # abandons it: the stream is usable again
+            raise
+        self.graph = graph
+
+    def replay(self, given):
+        with no_grad():
+            for static, t in zip(self.inputs, given):
+                if static is not t:
+                    static.copy_(t)
+        self.graph.replay()
+        return self.result
+
+
 class CapturedStep:
     """Made by `capture`. Attributes: `captured` (is there a graph yet?), `replays`."""
 
-    def __init__(self, step, warmup):
+    def __init__(self, step, warmup, shapes):
         functools.update_wrapper(self, step)
-        self._step, self._eager_calls, self._graph, self.replays = step, warmup, None, 0
+        self._step, self._eager_calls, self._shapes, self._recordings, self.replays = step, warmup, shapes, {}, 0
 
     @property
     def captured(self):
-        return self._graph is not None
+        return bool(self._recordings)
 
     def __call__(self, *args, **kwargs):
         if self._eager_calls > 0:
@@ -292,47 +316,30 @@ class CapturedStep:
             if t.device.type != "cuda":
                 raise _C.DeviceError(f"capture: a tensor argument of shape {tuple(t.shape)} is on {t.device}; a captured step takes tensors on "
                                      f"cuda: move the batch before the call")
-        if self._graph is None:
-            self._record(tree, given)
-        elif _rest(tree) != self._form:
-            raise ValueError(f"capture: the step was captured with arguments {self._form} and now got {_rest(tree)}; shapes, dtypes and "
-                             f"other values are fixed in a captured step: capture another one")
-        else:
-            with no_grad():
-                for static, t in zip(self._inputs, given):
-                    if static is not t:
-                        static.copy_(t)
-        self._graph.replay()
+        form = repr(_rest(tree))
+        if form not in self._recordings:
+            if len(self._recordings) == self._shapes:
+                raise ValueError(f"capture: the step was captured for {self._shapes} form(s) of its arguments, {', '.join(self._recordings)}, and "
+                                 f"now got {form}; shapes, dtypes and other values are fixed in a recording: pad the batch, or allow more "
+                                 f"with capture(step, shapes=...)")
+            self._recordings[form] = _Recording(self._step, tree, given)
         self.replays += 1
-        return self._result
-
-    def _record(self, tree, given):
-        index = given[0].device.index if given else current_device()
-        self._inputs = [t.detach().clone().requires_grad_(t.requires_grad) if t.is_leaf else t for t in given]
-        self._form = _rest(tree)
-        args, kwargs = _rebuilt(tree, iter(self._inputs))
-        graph = _cuda.Capture(index)
-        try:
-            self._result = self._step(*args, **kwargs)
-            graph.end()
-        except BaseException:
-            del graph
-            raise
-        self._graph = graph
+        return self._recordings[form].replay(given)
 
 
-def capture(step, warmup=1):
+def capture(step, warmup=1, shapes=1):
     """`step`, recorded as a CUDA graph: its first `warmup` calls run as they are, the next one is recorded, and from then on each call
     copies its tensor arguments in and replays the recording, with one launch for all kernels.
 
     Fixed in a recording: shapes, dtypes, control flow and every Python number. Fresh at each replay: tensor arguments, parameters,
     random numbers, and learning rate and step count of `optim.SGD`, `Adam`, `AdamW` and `train.AdamW`, `SGD` (set the rate between
     calls). The tensors returned are overwritten by the next call. A step that reads a value on the host (`.item()`, printing,
-    `nonzero`) raises a DeviceError that names the reason. Without CUDA the step is returned as it is.
+    `nonzero`) raises a DeviceError that names the reason. `shapes`: how many forms of the arguments (batches of several lengths, say)
+    may each have a recording; another one is a ValueError. Without CUDA the step is returned as it is.
     """
     if not callable(step):
         raise TypeError(f"capture: step must be callable, got {type(step).__name__}")
-    return CapturedStep(step, warmup) if is_available() else step
+    return CapturedStep(step, warmup, shapes) if is_available() else step
 
 
 def __getattr__(name):

@@ -26,16 +26,28 @@ def train(data, seed=0, steps=2000, device="cpu", on_step=lambda *a: None, check
     hg.manual_seed(seed)
     model = EnhancedVLM(VLMConfig.easy_vqa(), device=device)
     optimizer = AdamW(decay_matrices_only(model, 0.05), betas=(0.9, 0.98))
-    for step, batch in zip(range(steps), VqaBatches(data, pictures=16, questions=8, seed=seed)):
-        images, tokens, targets = (t.to(device) for t in batch)
+
+    def update(images, tokens, targets):
         logits, loss = model(images, tokens, targets)
-        value = loss.item()
-        if not math.isfinite(value):
-            explain_bad_loss(model, batch, step, value)          # raises, naming the step and the op
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step(warmup_cosine(step, steps, warmup=100, peak=1e-3, floor=0.02), max_norm=1.0)
-        on_step(step, value, logits, targets)
+        optimizer.step(max_norm=1.0)                             # changes nothing if a gradient is not finite
+        return logits, loss
+
+    cuda = hg.device(device).type == "cuda"
+    update = hg.cuda.capture(update, shapes=16) if cuda else update    # one launch per step; questions have several lengths
+    unread = []                                                  # a GPU is asked for its losses ten at a time: it never waits for us
+    for step, batch in zip(range(steps), VqaBatches(data, pictures=16, questions=8, seed=seed)):
+        optimizer.lr = warmup_cosine(step, steps, warmup=100, peak=1e-3, floor=0.02)
+        logits, loss = update(*(t.to(device) for t in batch))
+        unread.append((step, batch, loss.detach().clone()))
+        if not cuda or step % 10 == 9 or step + 1 == steps:
+            for k, its_batch, its_loss in unread:
+                value = its_loss.item()
+                if not math.isfinite(value):
+                    explain_bad_loss(model, its_batch, k, value)   # raises, naming the step and the op
+                on_step(k, value, logits, batch[2])
+            unread.clear()
         if step % 200 == 199:
             checkpoint(step + 1, model)
     return model.eval()
@@ -49,7 +61,7 @@ class Progress:
 
     def __call__(self, step, loss, logits, targets):
         self.losses.append(loss)
-        if step % 10 == 9 or step + 1 == self.steps:
+        if step % 10 == 9 or step + 1 == self.steps:           # the logits are this step's
             self.accuracies.append((step + 1, batch_accuracy(logits, targets)))
             rate = (step + 1) / (time.perf_counter() - self.start)
             terminal = sys.stdout.isatty()

@@ -115,3 +115,19 @@ def test_the_models_generate_on_cuda():
     model.cuda()
     there = model.generate(images.cuda(), tokens.cuda(), temperature=0.0, max_length=9)
     assert here.cpu().tolist() == there.cpu().tolist()
+
+
+def test_the_demo_on_a_device():
+    pytest.importorskip("easy_vqa")
+    from hippograd import demo
+    from hippograd.vlm import EasyVQA
+
+    data, _ = EasyVQA.load()
+    curves = []
+    for device in ("cpu", "cuda"):
+        losses = []
+        demo.train(data, 0, 30, device, on_step=lambda step, loss, *_: losses.append(loss))
+        curves.append(losses)
+    assert len(curves[0]) == len(curves[1]) == 30
+    for a, b in zip(*curves):
+        assert abs(a - b) <= 1e-4 * abs(a)
