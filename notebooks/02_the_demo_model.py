@@ -248,7 +248,7 @@ plt.show()
 # %% [markdown]
 # What does the state know? We try to read colour and shape of all test pictures from `h_t` alone, by least squares: fitted on
 # one half of the pictures, judged on the other. The first tokens know much already, because the attention block has told them;
-# what the curves gain from left to right is what the scan has gathered on its way.
+# what the curves gain from left to right is what the scan has gathered on its way (little, in a beginner).
 
 # %%
 def tokens_of(image):
