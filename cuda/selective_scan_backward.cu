@@ -47,6 +47,8 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
   bool real;
   float rate[kPair][kStates], h[kPair][kStates], g[kPair][kStates], dA[kPair][kStates];
   float2 bias, own_bias, skip, sum_D{0, 0}, sum_bias{0, 0}, dt_sum{0, 0};
+  StreamFetcher<S, N> u, delta, z, dout;
+  CoefficientFetcher<N> B, C;
 
  public:
   HIPPOGRAD_DEVICE BackwardBlock(const FastScan& a_, const Gradients& grad_, Memory<S, N>& memory_)
@@ -66,12 +68,13 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
   HIPPOGRAD_DEVICE void run() {
     const int64_t begin = split * a.steps, end = min(begin + a.steps, a.L);
     int64_t first = begin + (end - begin - 1) / kTileSteps * kTileSteps;
-    fetch(first);
+    start_fetching(first);
+    fetch(a.L - first);
     for (; first >= begin; first -= kTileSteps) {
       if (!kStateOnly) load_states(first / kTileSteps);
       wait_for_copies();
       __syncthreads();
-      prepare(first);
+      prepare(a.L - first);
       __syncthreads();
       const int fours = int(min(int64_t(kTileSteps), end - first) + 3) / 4;
       if (kStateOnly) {
@@ -84,7 +87,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
         }
       }
       __syncthreads();
-      if (first > begin) fetch(first - kTileSteps);
+      if (first > begin) fetch(a.L - first + kTileSteps);
     }
     finish();
   }
@@ -112,30 +115,38 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
       h[0][i] = pair.x, h[1][i] = pair.y;
     }
   }
-  HIPPOGRAD_DEVICE void fetch(int64_t first) {
-    memory.delta.fetch(a, a.delta, b, first, d0);
-    memory.C.fetch(a, a.Ct, b, first, group);
-    if (a.dout.data) memory.dout.fetch(a, a.dout, b, first, d0);
-    if (a.z.data) memory.z.fetch(a, a.z, b, first, d0);
+  HIPPOGRAD_DEVICE void start_fetching(int64_t first) {
+    delta.start(a, rows_of<S>(a.delta, b, d0), a.delta.t, first, a.D - d0);
+    if (a.dout.data) dout.start(a, rows_of<S>(a.dout, b, d0), a.dout.t, first, a.D - d0);
+    if (a.z.data) z.start(a, rows_of<S>(a.z, b, d0), a.z.t, first, a.D - d0);
+    u.start(a, rows_of<S>(a.u, b, d0), a.u.t, first, a.D - d0);
+    B.start(a, rows_of(a.Bt, b, group), a.Bt.t, first, N);
+    C.start(a, rows_of(a.Ct, b, group), a.Ct.t, first, N);
+  }
+  HIPPOGRAD_DEVICE void fetch(int64_t left) {
+    delta.fetch(memory.delta, left), delta.advance(-1);
+    C.fetch(memory.C, left), C.advance(-1);
+    if (a.dout.data) dout.fetch(memory.dout, left), dout.advance(-1);
+    if (a.z.data) z.fetch(memory.z, left), z.advance(-1);
     if (!kStateOnly) {
-      memory.u.fetch(a, a.u, b, first, d0);
-      memory.B.fetch(a, a.Bt, b, first, group);
+      u.fetch(memory.u, left), u.advance(-1);
+      B.fetch(memory.B, left), B.advance(-1);
     }
     commit_copies();
   }
-  HIPPOGRAD_DEVICE void prepare(int64_t first) {
-    const int64_t left = a.L - first;
+  HIPPOGRAD_DEVICE void prepare(int64_t left) {
+    constexpr int kRows = Where::kThreads / Where::kPairs;   // steps of a pass
+    const int p = threadIdx.x % Where::kPairs, row = threadIdx.x / Where::kPairs;
 #pragma unroll 4
-    for (int i = int(threadIdx.x); i < kTileSteps * Where::kPairs; i += Where::kThreads) {
-      const int step = i / Where::kPairs, p = i % Where::kPairs;
+    for (int step = row; step < kTileSteps; step += kRows) {
       float2 dt = memory.delta.pair(step, p), dy{0, 0};
       dt.x += bias.x, dt.y += bias.y;
       if (a.softplus) dt = {quick_softplus(dt.x), quick_softplus(dt.y)};
       if (a.dout.data) {
         dy = memory.dout.pair(step, p);
         if (a.z.data) {
-          const float2 z = memory.z.pair(step, p);
-          dy.x *= z.x * quick_sigmoid(z.x), dy.y *= z.y * quick_sigmoid(z.y);
+          const float2 z_t = memory.z.pair(step, p);
+          dy.x *= z_t.x * quick_sigmoid(z_t.x), dy.y *= z_t.y * quick_sigmoid(z_t.y);
         }
       }
       if (step >= left) dt = dy = {0, 0};
@@ -146,16 +157,16 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
   HIPPOGRAD_DEVICE void carry_back(int step) {
     const float2 dt = memory.dt.pair(step, at.pair), dy = memory.dy.pair(step, at.pair);
     const float4 Cs = memory.C.states(step, at.state);
-    const float C[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
+    const float C_t[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
 #pragma unroll
     for (int r = 0; r < kPair; ++r)
 #pragma unroll
-      for (int i = 0; i < kStates; ++i) g[r][i] = fmaf(r ? dy.y : dy.x, C[i], g[r][i]) * power_of_2((r ? dt.y : dt.x) * rate[r][i]);
+      for (int i = 0; i < kStates; ++i) g[r][i] = fmaf(r ? dy.y : dy.x, C_t[i], g[r][i]) * power_of_2((r ? dt.y : dt.x) * rate[r][i]);
     dt_sum.x += dt.x, dt_sum.y += dt.y;
   }
   HIPPOGRAD_DEVICE float2 input_of(int step, float2 dt) const {
-    const float2 u = memory.u.pair(step, at.pair);
-    return {dt.x * u.x, dt.y * u.y};
+    const float2 u_t = memory.u.pair(step, at.pair);
+    return {dt.x * u_t.x, dt.y * u_t.y};
   }
   HIPPOGRAD_DEVICE void sweep_four(int j, bool go_on) {
 #pragma unroll
@@ -165,12 +176,12 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     for (int k = 0; k < 4; ++k) {
       const float2 dt = memory.dt.pair(4 * j + k, at.pair), in = input_of(4 * j + k, dt);
       const float4 Bs = memory.B.states(4 * j + k, at.state);
-      const float B[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w};
+      const float B_t[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w};
 #pragma unroll
       for (int r = 0; r < kPair; ++r)
 #pragma unroll
         for (int i = 0; i < kStates; ++i)
-          h[r][i] = fmaf(power_of_2((r ? dt.y : dt.x) * rate[r][i]), h[r][i], (r ? in.y : in.x) * B[i]);
+          h[r][i] = fmaf(power_of_2((r ? dt.y : dt.x) * rate[r][i]), h[r][i], (r ? in.y : in.x) * B_t[i]);
     }
   }
   HIPPOGRAD_DEVICE void back_four(int64_t first, int step) {
@@ -184,14 +195,14 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     for (int k = 0; k < 4; ++k) {
       const float2 dt = memory.dt.pair(step + k, at.pair), in = input_of(step + k, dt);
       const float4 Bs = memory.B.states(step + k, at.state);
-      const float B[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w};
+      const float B_t[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w};
 #pragma unroll
       for (int r = 0; r < kPair; ++r)
 #pragma unroll
         for (int i = 0; i < kStates; ++i) {
           decay[k][r][i] = power_of_2((r ? dt.y : dt.x) * rate[r][i]);
           p[k][r][i] = decay[k][r][i] * h[r][i];
-          h[r][i] = fmaf(r ? in.y : in.x, B[i], p[k][r][i]);
+          h[r][i] = fmaf(r ? in.y : in.x, B_t[i], p[k][r][i]);
         }
     }
     float y[4 * kPair], s[4 * kPair], v[4 * kPair];   // [step][channel]
@@ -199,7 +210,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     for (int k = 3; k >= 0; --k) {
       const float2 dt = memory.dt.pair(step + k, at.pair), dy = memory.dy.pair(step + k, at.pair), in = input_of(step + k, dt);
       const float4 Bs = memory.B.states(step + k, at.state), Cs = memory.C.states(step + k, at.state);
-      const float B[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w}, C[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
+      const float B_t[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w}, C_t[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
       float dBC[2 * kStates];
 #pragma unroll
       for (int i = 0; i < 2 * kStates; ++i) dBC[i] = 0;
@@ -209,9 +220,9 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
         float sum_y = 0, sum_s = 0, sum_v = 0;
 #pragma unroll
         for (int i = 0; i < kStates; ++i) {
-          const float state = fmaf(in_r, B[i], p[k][r][i]), grad_state = fmaf(dy_r, C[i], g[r][i]), w = grad_state * p[k][r][i];
-          sum_y = fmaf(C[i], state, sum_y);
-          sum_s = fmaf(B[i], grad_state, sum_s);
+          const float state = fmaf(in_r, B_t[i], p[k][r][i]), grad_state = fmaf(dy_r, C_t[i], g[r][i]), w = grad_state * p[k][r][i];
+          sum_y = fmaf(C_t[i], state, sum_y);
+          sum_s = fmaf(B_t[i], grad_state, sum_s);
           sum_v = fmaf(rate[r][i], w, sum_v);
           dA[r][i] = fmaf(dt_r, w, dA[r][i]);
           dBC[i] = fmaf(in_r, grad_state, dBC[i]);
@@ -271,23 +282,23 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
       const int t = step + begin / 2 + k;
       if (first + t >= a.L) break;
       const int64_t time = a.time(first + t);
-      const float2 u = memory.u.pair(t, at.pair), raw = memory.delta.pair(t, at.pair), dt = memory.dt.pair(t, at.pair), dy = memory.dy.pair(t, at.pair);
-      float2 z{0, 0}, dout{0, 0};
-      if (a.z.data) z = memory.z.pair(t, at.pair);
-      if (a.dout.data) dout = memory.dout.pair(t, at.pair);
+      const float2 u_t = memory.u.pair(t, at.pair), raw = memory.delta.pair(t, at.pair), dt = memory.dt.pair(t, at.pair), dy = memory.dy.pair(t, at.pair);
+      float2 z_t{0, 0}, dout_t{0, 0};
+      if (a.z.data) z_t = memory.z.pair(t, at.pair);
+      if (a.dout.data) dout_t = memory.dout.pair(t, at.pair);
       if constexpr (kLeft >= 2) {
-        const Finished f = finished(y[2 * k], s[2 * k], v[2 * k], u.x, raw.x + own_bias.x, dt.x, dy.x, z.x, dout.x, skip.x);
-        const Finished e = finished(y[2 * k + 1], s[2 * k + 1], v[2 * k + 1], u.y, raw.y + own_bias.y, dt.y, dy.y, z.y, dout.y, skip.y);
-        sum_D.x = fmaf(u.x, dy.x, sum_D.x), sum_D.y = fmaf(u.y, dy.y, sum_D.y);
+        const Finished f = finished(y[2 * k], s[2 * k], v[2 * k], u_t.x, raw.x + own_bias.x, dt.x, dy.x, z_t.x, dout_t.x, skip.x);
+        const Finished e = finished(y[2 * k + 1], s[2 * k + 1], v[2 * k + 1], u_t.y, raw.y + own_bias.y, dt.y, dy.y, z_t.y, dout_t.y, skip.y);
+        sum_D.x = fmaf(u_t.x, dy.x, sum_D.x), sum_D.y = fmaf(u_t.y, dy.y, sum_D.y);
         sum_bias.x += f.ddelta, sum_bias.y += e.ddelta;
         put_pair(grad.du, grad.du_b, grad.du_t, time, f.du, e.du);
         put_pair(grad.ddelta, grad.ddelta_b, grad.ddelta_t, time, f.ddelta, e.ddelta);
         put_pair(grad.dz, grad.dz_b, grad.dz_t, time, f.dz, e.dz);
       } else {
         const bool odd = begin & 1;
-        const Finished f = odd ? finished(y[0], s[0], v[0], u.y, raw.y + own_bias.y, dt.y, dy.y, z.y, dout.y, skip.y)
-                               : finished(y[0], s[0], v[0], u.x, raw.x + own_bias.x, dt.x, dy.x, z.x, dout.x, skip.x);
-        (odd ? sum_D.y : sum_D.x) += odd ? u.y * dy.y : u.x * dy.x;
+        const Finished f = odd ? finished(y[0], s[0], v[0], u_t.y, raw.y + own_bias.y, dt.y, dy.y, z_t.y, dout_t.y, skip.y)
+                               : finished(y[0], s[0], v[0], u_t.x, raw.x + own_bias.x, dt.x, dy.x, z_t.x, dout_t.x, skip.x);
+        (odd ? sum_D.y : sum_D.x) += odd ? u_t.y * dy.y : u_t.x * dy.x;
         (odd ? sum_bias.y : sum_bias.x) += f.ddelta;
         put_one(grad.du, grad.du_b, grad.du_t, time, odd, f.du);
         put_one(grad.ddelta, grad.ddelta_b, grad.ddelta_t, time, odd, f.ddelta);

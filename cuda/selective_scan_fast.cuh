@@ -69,7 +69,7 @@ HIPPOGRAD_DEVICE float quick_softplus(float x) {
 }
 
 // ---- shared memory ----
-HIPPOGRAD_DEVICE void copy16_async(void* to, const void* from, bool valid) {   // zeros if not valid
+HIPPOGRAD_DEVICE void copy16_async(void* to, const void* from, bool valid) {   // if not valid, zeros, and `from` is not read
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))), "l"(from), "r"(valid ? 16 : 0));
 }
 HIPPOGRAD_DEVICE void commit_copies() { asm volatile("cp.async.commit_group;"); }
@@ -77,17 +77,7 @@ HIPPOGRAD_DEVICE void wait_for_copies() { asm volatile("cp.async.wait_group 0;" 
 
 // One stream of a tile, [step][channel]; rows are padded so that four steps of eight pairs lie in different banks.
 template <class S, int N> struct StreamTile {
-  static constexpr int kRow = Layout<N>::kChannels + (sizeof(S) == 2 ? 16 : 16);
-  S at[kTileSteps][kRow];
-  HIPPOGRAD_DEVICE void fetch(const FastScan& a, const FastScan::Stream& x, int64_t b, int64_t first, int64_t d0) {
-    constexpr int kPer = 16 / int(sizeof(S)), kChunks = Layout<N>::kChannels / kPer;
-    const S* base = static_cast<const S*>(x.data) + b * x.b + d0;
-    for (int i = int(threadIdx.x); i < kTileSteps * kChunks; i += Layout<N>::kThreads) {
-      const int step = i / kChunks, c = i % kChunks * kPer;
-      const bool valid = first + step < a.L && d0 + c < a.D;
-      copy16_async(&at[step][c], valid ? base + a.time(first + step) * x.t + c : static_cast<const S*>(x.data), valid);
-    }
-  }
+  S at[kTileSteps][Layout<N>::kChannels + 16];
   HIPPOGRAD_DEVICE float2 pair(int step, int p) const {
     if constexpr (sizeof(S) == 2) {
       const uint32_t w = *reinterpret_cast<const uint32_t*>(&at[step][2 * p]);
@@ -97,20 +87,41 @@ template <class S, int N> struct StreamTile {
     }
   }
 };
-// B or C of a tile.
-template <int N> struct CoefficientTile {
+template <int N> struct CoefficientTile {   // B or C
   float at[kTileSteps][N];
-  HIPPOGRAD_DEVICE void fetch(const FastScan& a, const FastScan::Coefficients& x, int64_t b, int64_t first, int64_t group) {
-    constexpr int kChunks = N / 4;
-    const float* base = x.data + b * x.b + group * x.g;
-    for (int i = int(threadIdx.x); i < kTileSteps * kChunks; i += Layout<N>::kThreads) {
-      const int step = i / kChunks, c = i % kChunks * 4;
-      const bool valid = first + step < a.L;
-      copy16_async(&at[step][c], valid ? base + a.time(first + step) * x.t + c : x.data, valid);
-    }
-  }
   HIPPOGRAD_DEVICE float4 states(int step, int state) const { return *reinterpret_cast<const float4*>(&at[step][4 * state]); }
 };
+// Brings rows of kWidth numbers into tiles, in chunks of 16 bytes; a thread has one chunk of every kRows-th row, so that from tile
+// to tile only a pointer moves. Rows past the end and channels past D become zeros (their addresses are not read).
+template <class S, int N, int kWidth> class Fetcher {
+  static constexpr int kPer = 16 / int(sizeof(S)), kChunks = kWidth / kPer, kRows = Layout<N>::kThreads / kChunks;
+  const S* from = nullptr;
+  int64_t stride = 0;         // from step to step
+  int row = 0, column = 0;
+  bool real = false;
+
+ public:
+  // `rows`: the matrix of the steps, step 0 first in memory unless reversed; `first`: the step that the next tile begins with.
+  HIPPOGRAD_DEVICE void start(const FastScan& a, const S* rows, int64_t stride_t, int64_t first, int64_t width) {
+    row = int(threadIdx.x) / kChunks, column = int(threadIdx.x) % kChunks * kPer;
+    stride = a.reverse ? -stride_t : stride_t;
+    from = rows + a.time(first + row) * stride_t + column;
+    real = column < width && row < kTileSteps;
+  }
+  template <class Tile> HIPPOGRAD_DEVICE void fetch(Tile& tile, int64_t left) const {   // `left`: steps from the tile's first on
+    S* to = &tile.at[row][column];
+#pragma unroll
+    for (int pass = 0; pass < (kTileSteps + kRows - 1) / kRows; ++pass)
+      if (kRows <= kTileSteps || row < kTileSteps)
+        copy16_async(to + pass * kRows * int(sizeof(tile.at[0]) / sizeof(S)), from + pass * kRows * stride, real && row + pass * kRows < left);
+  }
+  HIPPOGRAD_DEVICE void advance(int tiles) { from += tiles * kTileSteps * stride; }
+};
+template <class S, int N> using StreamFetcher = Fetcher<S, N, Layout<N>::kChannels>;
+template <int N> using CoefficientFetcher = Fetcher<float, N, N>;
+template <class S> HIPPOGRAD_DEVICE const S* rows_of(const FastScan::Stream& x, int64_t b, int64_t d) { return static_cast<const S*>(x.data) + b * x.b + d; }
+HIPPOGRAD_DEVICE const float* rows_of(const FastScan::Coefficients& x, int64_t b, int64_t group) { return x.data + b * x.b + group * x.g; }
+
 template <int N> struct PairTile {   // [step][channel], f32
   float at[kTileSteps][Layout<N>::kChannels];
   HIPPOGRAD_DEVICE float2 pair(int step, int p) const { return *reinterpret_cast<const float2*>(&at[step][2 * p]); }

@@ -44,6 +44,8 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
   bool real;
   float rate[kPair][kStates], h[kPair][kStates];   // A log2(e)
   float2 bias, skip, dt_sum{0, 0};
+  StreamFetcher<S, N> u, delta, z;
+  CoefficientFetcher<N> B, C;
 
  public:
   HIPPOGRAD_DEVICE ForwardBlock(const FastScan& a_, const ForwardOutputs& to_, Memory<S, N>& memory_)
@@ -59,13 +61,14 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
   }
   HIPPOGRAD_DEVICE void run() {
     const int64_t begin = split * a.steps, end = min(begin + a.steps, a.L);
-    if (begin < end) fetch(begin);
+    start_fetching(begin);
+    if (begin < end) fetch(memory.stage[0], a.L - begin);
     for (int64_t first = begin; first < end; first += kTileSteps) {
       const int stage = int((first - begin) / kTileSteps & 1);
       wait_for_copies();
       __syncthreads();
-      if (first + kTileSteps < end) fetch(first + kTileSteps);
-      prepare(memory.stage[stage], first);
+      if (first + kTileSteps < end) fetch(memory.stage[stage ^ 1], a.L - first - kTileSteps);
+      prepare(memory.stage[stage], a.L - first);
       __syncthreads();
       if (!kStateOnly && to.checkpoints && real) save(first / kTileSteps);
       const int steps = int(min(int64_t(kTileSteps), end - first));
@@ -88,29 +91,35 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
         else if (to.initial.data) h[r][i] = to.initial.at(b * to.initial.b + (d + r) * to.initial.d + n * to.initial.n);
       }
   }
-  HIPPOGRAD_DEVICE void fetch(int64_t first) {
-    Stage<S, N>& s = memory.stage[(first - split * a.steps) / kTileSteps & 1];
-    s.u.fetch(a, a.u, b, first, d0);
-    s.delta.fetch(a, a.delta, b, first, d0);
-    s.B.fetch(a, a.Bt, b, first, group);
+  HIPPOGRAD_DEVICE void start_fetching(int64_t first) {
+    u.start(a, rows_of<S>(a.u, b, d0), a.u.t, first, a.D - d0);
+    delta.start(a, rows_of<S>(a.delta, b, d0), a.delta.t, first, a.D - d0);
+    if (a.z.data) z.start(a, rows_of<S>(a.z, b, d0), a.z.t, first, a.D - d0);
+    B.start(a, rows_of(a.Bt, b, group), a.Bt.t, first, N);
+    C.start(a, rows_of(a.Ct, b, group), a.Ct.t, first, N);
+  }
+  HIPPOGRAD_DEVICE void fetch(Stage<S, N>& s, int64_t left) {
+    u.fetch(s.u, left), u.advance(1);
+    delta.fetch(s.delta, left), delta.advance(1);
+    B.fetch(s.B, left), B.advance(1);
     if (!kStateOnly) {
-      s.C.fetch(a, a.Ct, b, first, group);
-      if (a.z.data) s.z.fetch(a, a.z, b, first, d0);
+      C.fetch(s.C, left), C.advance(1);
+      if (a.z.data) z.fetch(s.z, left), z.advance(1);
     }
     commit_copies();
   }
-  HIPPOGRAD_DEVICE void prepare(const Stage<S, N>& s, int64_t first) {
-    const int64_t left = a.L - first;
+  HIPPOGRAD_DEVICE void prepare(const Stage<S, N>& s, int64_t left) {
+    constexpr int kRows = Where::kThreads / Where::kPairs;   // steps of a pass
+    const int p = threadIdx.x % Where::kPairs, row = threadIdx.x / Where::kPairs;
 #pragma unroll 4
-    for (int i = int(threadIdx.x); i < kTileSteps * Where::kPairs; i += Where::kThreads) {
-      const int step = i / Where::kPairs, p = i % Where::kPairs;
+    for (int step = row; step < kTileSteps; step += kRows) {
       float2 dt = s.delta.pair(step, p);
-      const float2 u = s.u.pair(step, p);
+      const float2 u_t = s.u.pair(step, p);
       dt.x += bias.x, dt.y += bias.y;
       if (a.softplus) dt = {quick_softplus(dt.x), quick_softplus(dt.y)};
       if (step >= left) dt = {0, 0};
       memory.dt.put(step, p, dt);
-      memory.input.put(step, p, {dt.x * u.x, dt.y * u.y});
+      memory.input.put(step, p, {dt.x * u_t.x, dt.y * u_t.y});
     }
   }
   HIPPOGRAD_DEVICE void save(int64_t chunk) {
@@ -125,15 +134,15 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
       const float2 dt = memory.dt.pair(step + k, at.pair), in = memory.input.pair(step + k, at.pair);
       const float4 Bs = s.B.states(step + k, at.state);
       const float4 Cs = kStateOnly ? float4{} : s.C.states(step + k, at.state);
-      const float B[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w}, C[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
+      const float B_t[kStates] = {Bs.x, Bs.y, Bs.z, Bs.w}, C_t[kStates] = {Cs.x, Cs.y, Cs.z, Cs.w};
 #pragma unroll
       for (int r = 0; r < kPair; ++r) {
         const float step_dt = r ? dt.y : dt.x, input = r ? in.y : in.x;
         float sum = 0;
 #pragma unroll
         for (int i = 0; i < kStates; ++i) {
-          h[r][i] = fmaf(power_of_2(step_dt * rate[r][i]), h[r][i], input * B[i]);
-          sum = fmaf(C[i], h[r][i], sum);
+          h[r][i] = fmaf(power_of_2(step_dt * rate[r][i]), h[r][i], input * B_t[i]);
+          sum = fmaf(C_t[i], h[r][i], sum);
         }
         y[k * kPair + r] = sum;
       }
@@ -151,18 +160,18 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
     for (int k = 0; k < (kLeft + 1) / 2; ++k) {
       const int t = step + begin / 2 + k;
       if (first + t >= a.L) break;
-      const float2 u = s.u.pair(t, at.pair);
+      const float2 u_t = s.u.pair(t, at.pair);
       S* row = out + a.time(first + t) * to.out_t;
-      float2 z{0, 0};
-      if (a.z.data) z = s.z.pair(t, at.pair);
+      float2 z_t{0, 0};
+      if (a.z.data) z_t = s.z.pair(t, at.pair);
       if constexpr (kLeft >= 2) {
         Pack<S, 2> both;
-        store(both.v[0], finished(y[2 * k], skip.x, u.x, z.x));
-        store(both.v[1], finished(y[2 * k + 1], skip.y, u.y, z.y));
+        store(both.v[0], finished(y[2 * k], skip.x, u_t.x, z_t.x));
+        store(both.v[1], finished(y[2 * k + 1], skip.y, u_t.y, z_t.y));
         *reinterpret_cast<Pack<S, 2>*>(row) = both;
       } else {
         const bool odd = begin & 1;
-        store(row[odd], finished(y[0], odd ? skip.y : skip.x, odd ? u.y : u.x, odd ? z.y : z.x));
+        store(row[odd], finished(y[0], odd ? skip.y : skip.x, odd ? u_t.y : u_t.x, odd ? z_t.y : z_t.x));
       }
     }
   }
