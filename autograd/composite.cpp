@@ -3,14 +3,18 @@
 
 #include "autograd/broadcast.h"
 #include "autograd/ops.h"
-#include "tensor/kernel.h"
+#include "tensor/kernels/copy.h"
 
 namespace hippograd {
 namespace {
 
 Tensor flat(const Tensor& x) { return reshape(x, {x.numel()}); }
 Tensor constant(const Shape& shape, double value, const Tensor& like) { return Tensor(full(shape, value, like.dtype(), like.device())); }
-Tensor counting(int64_t n, Device device) { return Tensor(arange(n).to(device)); }
+Tensor counting(int64_t n, Device device) {   // made on the device, which need not wait for a copy
+  Array y = empty({n}, DType::i64, device);
+  kernels::arange(0, 1, y);
+  return Tensor(y);
+}
 
 template <class F> Tensors each(const Tensors& tensors, F&& f) {
   Tensors r;

@@ -5,6 +5,7 @@
 
 #include "autograd/ops.h"
 #include "ssm/ops.h"
+#include "tensor/kernels/copy.h"
 
 namespace hippograd {
 namespace {
@@ -35,13 +36,14 @@ Tensor padding_after(const Tensor& lengths, int64_t B, int64_t L) {
   if (!lengths.defined()) return {};
   if (!(lengths.shape() == Shape{B}) || !is_integer(lengths.dtype()))
     fail<ShapeError>("MambaLayer: lengths must be integers of shape ", Shape{B}, ", got ", lengths.dtype(), " ", lengths.shape());
-  const std::vector<int64_t> n = to_vector<int64_t>(lengths.array());
-  std::vector<int64_t> index(size_t(B * L));
-  for (int64_t b = 0; b < B; ++b) {
-    if (n[size_t(b)] < 0 || n[size_t(b)] > L) fail<ValueError>("MambaLayer: lengths[", b, "] must be in [0, ", L, "], got ", n[size_t(b)]);
-    for (int64_t t = 0; t < L; ++t) index[size_t(b * L + t)] = t < n[size_t(b)] ? 0 : -1;
-  }
-  return Tensor(from_vector(index, {B, L}).to(lengths.device()));
+  if (lengths.device().is_cpu())   // a device would have to wait; there a length counts as cut to [0, L]
+    for (int64_t b = 0; const int64_t n : to_vector<int64_t>(lengths.array())) {
+      if (n < 0 || n > L) fail<ValueError>("MambaLayer: lengths[", b, "] must be in [0, ", L, "], got ", n);
+      ++b;
+    }
+  Array places = empty({1, L}, DType::i64, lengths.device());
+  kernels::arange(0, 1, places);
+  return sub(to(lt(Tensor(places), reshape(to(lengths, DType::i64), {B, 1})), DType::i64), 1.0);
 }
 
 }  // namespace

@@ -313,8 +313,9 @@ Tensor masked_scatter(const Tensor& input, const Tensor& mask, const Tensor& sou
 Tensor one_hot(const Tensor& input, int64_t num_classes) {
   if (input.dtype() != DType::i64) fail<DtypeError>("one_hot: one_hot is only applicable to index tensor of type LongTensor, got ", input.dtype());
   if (input.numel() == 0 && num_classes <= 0) fail<ValueError>("one_hot: Can not infer total number of classes from empty tensor.");
-  if (input.numel() > 0 && smallest(input.array()) < 0) fail<ValueError>("one_hot: Class values must be non-negative.");
-  const int64_t top = input.numel() > 0 ? largest(input.array()) : -1;
+  const bool looked_at = input.numel() > 0 && (input.device().is_cpu() || num_classes == -1);   // else scatter reports bad classes
+  if (looked_at && smallest(input.array()) < 0) fail<ValueError>("one_hot: Class values must be non-negative.");
+  const int64_t top = looked_at ? largest(input.array()) : -1;
   if (num_classes == -1) num_classes = top + 1;
   if (num_classes < 1) fail<ValueError>("one_hot: num_classes should be positive, got ", num_classes);
   if (top >= num_classes) fail<ValueError>("one_hot: Class values must be smaller than num_classes.");
