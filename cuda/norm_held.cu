@@ -23,7 +23,7 @@ template <class T, int K, bool kWarp> struct HeldWeight {
 #pragma unroll
       for (int p = 0; p < P; ++p) {
         const int c = Held<T, K>::column(team, p);
-        if (w && c < n) shared[p * blockDim.x] = *reinterpret_cast<const Pack<T, V>*>(w + c);
+        if (w) shared[p * blockDim.x] = c < n ? *reinterpret_cast<const Pack<T, V>*>(w + c) : Pack<T, V>{};   // 0 beyond the row
       }
     }
   }

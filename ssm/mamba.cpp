@@ -43,7 +43,7 @@ Tensor padding_after(const Tensor& lengths, int64_t B, int64_t L) {
     }
   Array places = empty({1, L}, DType::i64, lengths.device());
   kernels::arange(0, 1, places);
-  return sub(to(lt(Tensor(places), reshape(to(lengths, DType::i64), {B, 1})), DType::i64), 1.0);
+  return neg(to(ge(Tensor(places), reshape(to(lengths, DType::i64), {B, 1})), DType::i64));
 }
 
 }  // namespace
