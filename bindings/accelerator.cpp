@@ -69,6 +69,11 @@ void sgd_step(const Tensors& params, const Tensors& grads, const Tensors& buffer
   for (const Tensors* written : {&params, &buffers}) changed(*written);
 }
 
+bool is_pinned(const Tensor& t) {
+  const Accelerator& a = accelerator(DeviceKind::CUDA);
+  return t.device().is_cpu() && a.is_pinned && a.is_pinned(t.array().raw());
+}
+
 // hippograd.autocast holds one of these while its block runs.
 py::object autocast_region(Device d, bool enabled, DType dtype, bool cache) {
   return py::capsule(new AutocastMode(d.kind, {enabled, dtype, cache}), [](void* p) { delete static_cast<AutocastMode*>(p); });
@@ -77,6 +82,10 @@ py::object autocast_region(Device d, bool enabled, DType dtype, bool cache) {
 }  // namespace
 
 void bind_optimizer_steps() {
+  def_method("pin_memory(input, device=None)", [](const Tensor& t, py::object) {
+    return is_pinned(t) ? t : Tensor(pinned(t.array(), DeviceKind::CUDA));
+  });
+  def_method("is_pinned(input, device=None)", [](const Tensor& t, py::object) { return is_pinned(t); });
   def_function("_autocast_region(device, enabled, dtype, cache)", autocast_region);
   def_function("_is_autocast_enabled(device)", [](Device d) { return autocast_setting(d.kind).enabled; });
   def_function("_autocast_dtype(device)", [](Device d) { return autocast_setting(d.kind).dtype; });

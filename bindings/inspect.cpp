@@ -3,6 +3,7 @@
 #include "autograd/ops.h"
 #include "autograd/sample.h"
 #include "bindings/node.h"
+#include "tensor/accelerator.h"
 #include "tensor/backend.h"
 #include "tensor/build_info.h"
 #include "tensor/kernels/matmul.h"
@@ -33,18 +34,21 @@ template <DType d> Tensor cast_to(const Tensor& t) { return cast(t, d); }
 Tensor moved(const Tensor& t, Device d) { return to(t, d); }
 
 // to(dtype), to(device), to(device, dtype), to(other), with copy=
-Tensor to_any(const Tensor& t, py::object a, py::object b, bool copy, py::object dtype_name, py::object device_name) {
+Tensor to_any(const Tensor& t, py::object a, py::object b, bool copy, py::object dtype_name, py::object device_name, bool non_blocking) {
   static Definition named;
   if (named.name.empty()) named.name = "to", named.parameters.resize(6, Parameter{"dtype or device"});
   std::optional<DType> type;
   Device where = t.device();
   const auto take = [&](const py::object& o) {
-    if (o.is_none() || PyBool_Check(o.ptr())) return;                          // non_blocking
+    if (o.is_none()) return;
+    if (PyBool_Check(o.ptr())) return void(non_blocking = non_blocking || o.ptr() == Py_True);
     if (is_tensor(o.ptr())) type = as_tensor(o.ptr()).dtype(), where = as_tensor(o.ptr()).device();
     else if (PyUnicode_Check(o.ptr()) || PyLong_Check(o.ptr()) || py::isinstance<Device>(o)) where = device(o.ptr(), {named, 1});
     else type = dtype(o.ptr(), {named, 1});
   };
   for (const py::object& o : {a, b, dtype_name, device_name}) take(o);
+  std::optional<NonBlocking> free_to_go_on;
+  if (non_blocking) free_to_go_on.emplace();
   const Tensor r = moved(cast(t, type.value_or(t.dtype())), where);
   return copy && r.same(t) ? clone(r) : r;
 }
@@ -131,7 +135,7 @@ void bind_inspect(py::module_& m) {
   def("is_signed(input)", [](const Tensor& t) { return t.dtype() != DType::u8 && t.dtype() != DType::b8; });
   def_method("_is_view(input)", [](const Tensor& t) { return t.impl()->base.defined(); });
 
-  def_method("to(input, target=None, second=None, copy=False, *, dtype=None, device=None)", to_any);
+  def_method("to(input, target=None, second=None, copy=False, *, dtype=None, device=None, non_blocking=False)", to_any);
   def_method("type(input, dtype=None)", type);
   def_method("float(input)", cast_to<DType::f32>);
   def_method("double(input)", cast_to<DType::f64>);
@@ -144,7 +148,11 @@ void bind_inspect(py::module_& m) {
   def_method("cfloat(input)", cast_to<DType::c64>);
   def_method("cdouble(input)", cast_to<DType::c128>);
   def_method("cpu(input)", [](const Tensor& t) { return moved(t, Device{}); });
-  def_method("cuda(input, device=None)", [](const Tensor& t, py::object) { return moved(t, Device{DeviceKind::CUDA, 0}); });
+  def_method("cuda(input, device=None, non_blocking=False)", [](const Tensor& t, std::optional<Device> d, bool non_blocking) {
+    std::optional<NonBlocking> free_to_go_on;
+    if (non_blocking) free_to_go_on.emplace();
+    return moved(t, d.value_or(Device{DeviceKind::CUDA, 0}));
+  });
 
   def_function("get_default_dtype()", [] { return default_dtype(); });
   def_function("set_default_dtype(d)", [](DType d) {

@@ -5,7 +5,7 @@ if(CUDAToolkit_FOUND)
   if(NOT DEFINED CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
     set(CMAKE_CUDA_COMPILER "${CUDAToolkit_NVCC_EXECUTABLE}")
   endif()
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)   # Ampere and Hopper, with PTX that later devices compile when they load it
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})   # Ampere and Hopper, with PTX that later devices compile when they load it
     set(CMAKE_CUDA_ARCHITECTURES "80-real;90")
   endif()
   if(NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER AND CMAKE_CXX_COMPILER_LAUNCHER)

@@ -157,6 +157,11 @@ const bool g_filled = [] {
     check(status, "pin_memory");
     return p;
   };
+  a.is_pinned = [](const void* p) {
+    cudaPointerAttributes attributes{};
+    if (cudaPointerGetAttributes(&attributes, p) != cudaSuccess) (void)cudaGetLastError();
+    return attributes.type == cudaMemoryTypeHost;
+  };
   a.deallocate_pinned = [](void* p) noexcept { (void)cudaFreeHost(p); };
   a.capture_begin = capture_begin;
   a.capture_end = capture_end;

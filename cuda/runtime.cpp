@@ -120,7 +120,8 @@ Workspace::~Workspace() {
 namespace {
 
 // To the host: waits, so the host sees finished data. From the host: the driver has taken its copy of pageable memory when the
-// call returns; page-locked memory is read later, so that copy is waited for as well. What kernels reported until then is thrown
+// call returns; page-locked memory is read later, so that copy is waited for as well unless the caller
+// declared it NonBlocking. What kernels reported until then is thrown
 // after a copy to the host (cuda/errors.h).
 bool page_locked(const void* p) {
   cudaPointerAttributes a{};
@@ -133,7 +134,7 @@ void copy(void* dst, Device to, const void* src, Device from, size_t bytes) {
   if (bytes == 0) return;
   use_device(to.is_cpu() ? from.index : to.index);
   check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream()), "copy");
-  if (to.is_cpu() || (from.is_cpu() && page_locked(src))) check(cudaStreamSynchronize(stream()), "copy");
+  if (to.is_cpu() || (from.is_cpu() && !NonBlocking::active() && page_locked(src))) check(cudaStreamSynchronize(stream()), "copy");
   if (to.is_cpu()) raise_faults(from.index);
 }
 void synchronize(Device d) {

@@ -1,5 +1,8 @@
 #include "tensor/accelerator.h"
 
+#include "tensor/backend.h"
+#include "tensor/kernels/copy.h"
+
 namespace hippograd {
 namespace {
 Capture*& current_capture() {
@@ -46,6 +49,23 @@ Array Capture::live(const Shape& shape, DType dtype, std::function<void(void*)> 
   if (used + 64 > kLiveBytes) fail<ValueError>("capture: more than ", int64_t(kLiveBytes / 64), " live values in one step");
   live_.push_back({used, std::move(refresh)});
   return Array(buffer_.storage(), shape, contiguous_strides(shape), int64_t(used) / itemsize(dtype), dtype);
+}
+
+Array pinned(const Array& x, DeviceKind kind) {
+  load_backend(kind);
+  const Accelerator& a = accelerator(kind);
+  if (!a.allocate_pinned) fail<DeviceError>("pin_memory: ", Device{kind}, " has no page-locked memory");
+  if (!x.device().is_cpu()) fail<DeviceError>("pin_memory: cannot pin a tensor on ", x.device(), ", only dense CPU tensors can be pinned");
+  const size_t bytes = size_t(x.numel()) * size_t(itemsize(x.dtype()));
+  void* p = a.allocate_pinned(bytes);
+  const std::shared_ptr<void> owner(p, a.deallocate_pinned);
+  Array y(std::make_shared<Storage>(Device{}, p, bytes, owner), x.shape(), contiguous_strides(x.shape()), 0, x.dtype());
+  kernels::copy(x, y);
+  return y;
+}
+bool& NonBlocking::active() {
+  thread_local bool on = false;
+  return on;
 }
 
 void require_no_capture(const char* what) {

@@ -39,6 +39,7 @@ struct Accelerator {
   double (*event_elapsed)(void* from, void* to) = nullptr;              // milliseconds
 
   void* (*allocate_pinned)(size_t bytes) = nullptr;                     // page-locked host memory; throws OutOfMemory
+  bool (*is_pinned)(const void* p) = nullptr;
   void (*deallocate_pinned)(void* p) noexcept = nullptr;
 
   // A captured graph: begin redirects this thread's kernels and allocations into it, end makes it ready to run.
@@ -74,6 +75,17 @@ class Capture {
   Array buffer_;                       // of all live arrays
   std::vector<char> host_;
   std::vector<Live> live_;
+};
+
+// A copy of x (on the CPU) in page-locked memory of this kind of device, from where copies to it run while the host goes on.
+Array pinned(const Array& x, DeviceKind kind);
+// While one lives on this thread, copies from page-locked memory are not waited for: the caller leaves the source alone until the
+// stream is through (PyTorch's non_blocking=True).
+struct NonBlocking {
+  NonBlocking() : before(active()) { active() = true; }
+  ~NonBlocking() { active() = before; }
+  static bool& active();
+  bool before;
 };
 
 // Where data cross between host and device: fails while the thread records, since that would happen once and never again.

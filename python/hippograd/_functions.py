@@ -934,16 +934,6 @@ def is_shared(input):
     return False
 
 
-@_only_method
-def pin_memory(input, device=None):
-    return input
-
-
-@_only_method
-def is_pinned(input, device=None):
-    return False
-
-
 @_public
 def is_inference(input):
     return False

@@ -198,3 +198,23 @@ def test_more_than_two_to_the_31_elements():
     y = x + 1
     assert y[n - 1].item() == 8 and y[0].item() == 1
     assert (x == 7).sum().item() == 1
+
+
+def test_pinned_memory():
+    x = hg.randn(1 << 20)
+    assert not x.is_pinned()
+    y = x.pin_memory()
+    assert y.is_pinned() and y.pin_memory().data_ptr() == y.data_ptr() and (y == x).all().item()
+    assert (y.to("cuda", non_blocking=True).cpu() == x).all().item() and (y.cuda(non_blocking=True).cpu() == x).all().item()
+    with pytest.raises(hg.DeviceError, match="cannot pin"):
+        x.cuda().pin_memory()
+
+
+def test_gradients_cross_devices():
+    x = hg.randn(3, requires_grad=True)
+    (x.cuda() * 2).cpu().sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]
+    y = hg.zeros(2, 3, device="cuda")
+    y[0] = hg.ones(3)
+    y[:, 1] = 5
+    assert y.tolist() == [[1, 5, 1], [0, 5, 0]] and (y * hg.tensor(2.0)).sum().item() == 24

@@ -80,6 +80,19 @@ def _array(numbers):
     return numpy.array(numbers)
 
 
+def _pinned(batch):
+    """The same batch with its tensors in page-locked memory."""
+    if isinstance(batch, _C.Tensor):
+        return batch.pin_memory()
+    if isinstance(batch, collections.abc.Mapping):
+        return type(batch)({name: _pinned(part) for name, part in batch.items()})
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(_pinned(part) for part in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(_pinned(part) for part in batch)
+    return batch
+
+
 class DataLoader:
     """Iterable over batches: `for x, y in DataLoader(dataset, batch_size=32, shuffle=True)`."""
 
@@ -133,6 +146,11 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     def __iter__(self):
+        from ... import cuda
+        batches = self._batches_in_order()
+        return map(_pinned, batches) if self.pin_memory and cuda.is_available() else batches
+
+    def _batches_in_order(self):
         # Drawn whatever the number of workers, so that it does not change what follows.
         seed = int(_C.randint(0, 2 ** 62, (), dtype=_C.int64, generator=self.generator))
         infos = [WorkerInfo(i, self.num_workers, seed + i, self.dataset) for i in range(self.num_workers)]
