@@ -106,19 +106,21 @@ template <int P> HIPPOGRAD_DEVICE void load_right(uint32_t (&b)[4], const Tile<P
 // Brings rows of a matrix in memory into tiles; each thread moves the same chunk of every (kThreads / kChunks)-th row.
 template <int P> struct Fetcher {
   static constexpr int kStep = kThreads / (P / 8);
-  const bfloat16* base;
-  int64_t stride, count;
-  int row, chunk;
-  HIPPOGRAD_DEVICE Fetcher(const bfloat16* matrix, int64_t stride_, int64_t count_)
-      : base(matrix), stride(stride_), count(count_), row(int(threadIdx.x) / (P / 8)), chunk(int(threadIdx.x) % (P / 8)) {}
-  template <int kRows> HIPPOGRAD_DEVICE void fetch(const Tile<P>& tile, int64_t row0) const {
-    const bfloat16* p = base + (row0 + row) * stride + chunk * 8;
-    const int64_t left = count - row0;
+  const bfloat16* from;
+  int64_t stride;
+  int count, row;
+  uint32_t to;
+  static_assert(kStep % 8 == 0);   // the same key for all rows of a thread
+  HIPPOGRAD_DEVICE Fetcher(const bfloat16* matrix, int64_t stride_, int count_) : stride(stride_), count(count_), row(int(threadIdx.x) / (P / 8)) {
+    const int chunk = int(threadIdx.x) % (P / 8);
+    from = matrix + row * stride + chunk * 8;
+    to = Tile<P>{0}.at(row, chunk);
+  }
+  template <int kRows> HIPPOGRAD_DEVICE void fetch(const Tile<P>& tile, int row0) const {   // addresses past the end are not read
+    const bfloat16* p = from + row0 * stride;
 #pragma unroll
-    for (int i = 0; i < kRows / kStep; ++i) {
-      const bool valid = row + i * kStep < left;
-      copy16_async(tile.at(row + i * kStep, chunk), valid ? p + i * kStep * stride : base, valid);
-    }
+    for (int i = 0; i < kRows / kStep; ++i)
+      copy16_async(tile.base + to + uint32_t(i * kStep * Tile<P>::kRowBytes), p + i * kStep * stride, row + i * kStep < count - row0);
   }
 };
 
@@ -194,61 +196,67 @@ HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const Sums<kTile / 8> 
   }
 }
 // Rows of 16 to a contiguous (count, P) array, times `factor` per half (rows g and g + 8).
-template <int P> HIPPOGRAD_DEVICE void store_rows(bfloat16* to, const Sums<P / 8>& c, int64_t row0, int64_t count, float factor0, float factor1) {
+template <int P> HIPPOGRAD_DEVICE void store_rows(bfloat16* to, const Sums<P / 8>& c, int row0, int count, float factor0, float factor1) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int64_t row = row0 + lane / 4 + 8 * half;
+    const int row = row0 + lane / 4 + 8 * half;
     if (row >= count) continue;
     const float factor = half ? factor1 : factor0;
 #pragma unroll
     for (int n = 0; n < P / 8; ++n)
-      *reinterpret_cast<uint32_t*>(to + row * P + 8 * n + 2 * (lane % 4)) = pack(c[n][2 * half] * factor, c[n][2 * half + 1] * factor);
+      *reinterpret_cast<uint32_t*>(to + int64_t(row) * P + 8 * n + 2 * (lane % 4)) = pack(c[n][2 * half] * factor, c[n][2 * half + 1] * factor);
   }
 }
 
+// (batch, H, rows, P): leading dimensions are one here.
+struct View {
+  const bfloat16* data = nullptr;
+  int64_t batch = 0, head = 0, row = 0;
+  HIPPOGRAD_DEVICE const bfloat16* slice(int b, int h) const { return data + b * batch + h * head; }
+};
 struct Problem {
-  AttentionSizes sizes;
-  Slices<float> q, k, v, dout;
+  View q, k, v, dout;
+  int batch, heads, groups, shared, queries, keys, offset;
   float scale;
   bool causal;
-  int64_t offset;
   int* special;   // set where an infinity or NaN meets hidden pairs
-  HIPPOGRAD_DEVICE static const bfloat16* slice(const Slices<float>& x, int64_t batch, int64_t h) {
-    return static_cast<const bfloat16*>(x.data) + x.slice(batch, h);
-  }
 };
 constexpr float kLog2e = 1.44269504088896341f;
 
-// Which rows a block owns. Causal: the longest first over all heads, so that the last blocks to start are short.
+// Which rows a block owns, without a division. Grids: (tiles, heads, batch), or (heads, batch, tiles) if causal, where the blocks
+// that have most to do start first, over all heads.
 struct Part {
-  int64_t batch, head, row0;
-  HIPPOGRAD_DEVICE Part(const Problem& a, int64_t heads, int64_t rows, int tile_rows, bool last_first) {
-    const int64_t tiles = (rows + tile_rows - 1) / tile_rows, slices = a.sizes.batch * heads;
-    int64_t tile, slice;
+  int batch, head, row0;
+  HIPPOGRAD_DEVICE Part(const Problem& a, int tile_rows, bool last_first) {
+    int tile;
     if (a.causal) {
-      tile = blockIdx.x / slices, slice = blockIdx.x % slices;
-      if (last_first) tile = tiles - 1 - tile;
+      head = blockIdx.x, batch = blockIdx.y, tile = last_first ? gridDim.z - 1 - blockIdx.z : blockIdx.z;
     } else {
-      tile = blockIdx.x % tiles, slice = blockIdx.x / tiles;
+      tile = blockIdx.x, head = blockIdx.y, batch = blockIdx.z;
     }
-    batch = slice / heads, head = slice % heads, row0 = tile * tile_rows;
+    row0 = tile * tile_rows;
   }
 };
+dim3 grid_of(const Problem& a, int rows, int tile_rows, int heads) {
+  const unsigned tiles = unsigned((rows + tile_rows - 1) / tile_rows);
+  return a.causal ? dim3(unsigned(heads), unsigned(a.batch), tiles) : dim3(tiles, unsigned(heads), unsigned(a.batch));
+}
+// The number of keys that the queries before `end` see.
+HIPPOGRAD_DEVICE int visible_keys(const Problem& a, int end) { return a.causal ? max(0, min(end + a.offset, a.keys)) : a.keys; }
 
-HIPPOGRAD_DEVICE int within_tile(int64_t x) { return int(max(int64_t(-1), min(x, int64_t(kTile)))); }
 // Scores of keys that a query does not see, or that do not exist, become -inf. Rows are queries.
-HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int64_t key0, int64_t query0) {
+HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int key0, int query0) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int64_t query = query0 + lane / 4 + 8 * half, last = a.causal ? min(query + a.offset, a.sizes.keys - 1) : a.sizes.keys - 1;
-    const int until = within_tile(last - key0);
+    const int query = query0 + lane / 4 + 8 * half, last = a.causal ? min(query + a.offset, a.keys - 1) : a.keys - 1;
+    const int until = last - key0 - 2 * (lane % 4);
 #pragma unroll
     for (int c = 0; c < kTile / 8; ++c)
 #pragma unroll
       for (int i = 0; i < 2; ++i)
-        if (8 * c + 2 * (lane % 4) + i > until) s[c][2 * half + i] = -math::kInf<float>;
+        if (8 * c + i > until) s[c][2 * half + i] = -math::kInf<float>;
   }
 }
 
@@ -257,21 +265,20 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
   constexpr int kRows = 16 * M * kWarps;
   constexpr uint32_t kTileBytes = Tile<P>::kBytes;
   const LaneOffsets<P> offsets;
-  const AttentionSizes& n = a.sizes;
-  const Part part(a, n.heads, n.queries, kRows, true);
+  const Part part(a, kRows, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Tile<P> q_tile{shared_address(memory)};
   const uint32_t stage0 = q_tile.base + kRows * 2 * P;   // k, v, k, v
-  const Fetcher<P> k(Problem::slice(a.k, part.batch, part.head / n.shared), a.k.row, n.keys), v(Problem::slice(a.v, part.batch, part.head / n.shared), a.v.row, n.keys);
-  const auto fetch = [&](int64_t tile) {
+  const int group = a.shared == 1 ? part.head : part.head / a.shared;
+  const Fetcher<P> k(a.k.slice(part.batch, group), a.k.row, a.keys), v(a.v.slice(part.batch, group), a.v.row, a.keys);
+  const auto fetch = [&](int tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
     k.template fetch<kTile>({at}, tile * kTile);
     v.template fetch<kTile>({at + kTileBytes}, tile * kTile);
     commit_copies();
   };
-  const int64_t end_query = min(part.row0 + kRows, n.queries);
-  const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
-  Fetcher<P>(Problem::slice(a.q, part.batch, part.head), a.q.row, n.queries).template fetch<kRows>(q_tile, part.row0);
+  const int tiles = (visible_keys(a, min(part.row0 + kRows, a.queries)) + kTile - 1) / kTile;
+  Fetcher<P>(a.q.slice(part.batch, part.head), a.q.row, a.queries).template fetch<kRows>(q_tile, part.row0);
   fetch(0);
 
   constexpr bool kKeepQ = P <= 64;
@@ -289,7 +296,7 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
       for (int i = 0; i < 4; ++i) sums[m][c][i] = 0;
   }
   bool special = false;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
+  for (int tile = 0; tile < tiles; ++tile) {
     wait_for_copies();
     __syncthreads();
     if (tile == 0)
@@ -299,9 +306,9 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
     const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
     Sums<kTile / 8> s[M];
     scores_of(s, q, k_tile, offsets);
-    const int64_t key0 = tile * kTile;
+    const int key0 = tile * kTile;
     const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
-    if (diagonal || key0 + kTile > n.keys) {
+    if (diagonal || key0 + kTile > a.keys) {
       if (diagonal) special |= v_tile.has_special();
 #pragma unroll
       for (int m = 0; m < M; ++m) hide_keys(a, s[m], key0, part.row0 + q[m].row0);
@@ -333,7 +340,7 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
   }
   wait_for_copies();
   if (special) *a.special = 1;
-  const int64_t slice = part.batch * n.heads + part.head;
+  const int64_t slice = int64_t(part.batch) * a.heads + part.head;
 #pragma unroll
   for (int m = 0; m < M; ++m) {
     float inverse[2];
@@ -341,31 +348,31 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kern
     for (int half = 0; half < 2; ++half) {
       const float sum = quad_sum(total[m][half]);
       inverse[half] = sum == 0 ? 0.f : 1 / sum;
-      const int64_t row = part.row0 + q[m].row0 + lane / 4 + 8 * half;
-      if (lane % 4 == 0 && row < n.queries)
-        lse[slice * n.queries + row] = sum == 0 ? math::kInf<float> : top[m][half] * a.scale + logf(sum);
+      const int row = part.row0 + q[m].row0 + lane / 4 + 8 * half;
+      if (lane % 4 == 0 && row < a.queries)
+        lse[slice * a.queries + row] = sum == 0 ? math::kInf<float> : top[m][half] * a.scale + logf(sum);
     }
-    store_rows<P>(out + slice * n.queries * P, sums[m], part.row0 + q[m].row0, n.queries, inverse[0], inverse[1]);
+    store_rows<P>(out + slice * a.queries * P, sums[m], part.row0 + q[m].row0, a.queries, inverse[0], inverse[1]);
   }
 }
 
-// inner[row] = sum out dout, 0 for a query that sees no key. P / 8 lanes per row, 16 bytes each.
-template <int P> __global__ void inner_kernel(Problem a, const bfloat16* __restrict__ out, const float* __restrict__ lse, float* __restrict__ inner) {
+// inner[row] = sum out dout, 0 for a query that sees no key. P / 8 lanes per row, 16 bytes each; grid (tiles of rows, heads, batch).
+constexpr int kInnerThreads = 256;
+template <int P>
+__global__ void __launch_bounds__(kInnerThreads) inner_kernel(Problem a, const bfloat16* __restrict__ out, const float* __restrict__ lse, float* __restrict__ inner) {
   constexpr int kLanes = P / 8;
-  const AttentionSizes& n = a.sizes;
-  const int64_t row = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) / kLanes, rows = n.batch * n.heads * n.queries;
-  const int chunk = threadIdx.x % kLanes;
+  const int row = int(blockIdx.x) * (kInnerThreads / kLanes) + int(threadIdx.x) / kLanes, chunk = threadIdx.x % kLanes;
+  const int64_t at = (int64_t(blockIdx.z) * a.heads + blockIdx.y) * a.queries + row;
   float sum = 0;
-  if (row < rows) {
-    const int64_t slice = row / n.queries;
-    const bfloat16* d = Problem::slice(a.dout, slice / n.heads, slice % n.heads) + row % n.queries * a.dout.row;
-    const auto x = reinterpret_cast<const Pack<bfloat16, 8>*>(out + row * P)[chunk], y = reinterpret_cast<const Pack<bfloat16, 8>*>(d)[chunk];
+  if (row < a.queries) {
+    const bfloat16* d = a.dout.slice(blockIdx.z, blockIdx.y) + row * a.dout.row;
+    const auto x = reinterpret_cast<const Pack<bfloat16, 8>*>(out + at * P)[chunk], y = reinterpret_cast<const Pack<bfloat16, 8>*>(d)[chunk];
 #pragma unroll
     for (int i = 0; i < 8; ++i) sum += load(x.v[i]) * load(y.v[i]);
   }
 #pragma unroll
   for (int k = kLanes / 2; k > 0; k /= 2) sum += __shfl_xor_sync(kFullWarp, sum, k);
-  if (row < rows && chunk == 0) inner[row] = lse[row] == math::kInf<float> ? 0.f : sum;
+  if (row < a.queries && chunk == 0) inner[at] = lse[at] == math::kInf<float> ? 0.f : sum;
 }
 
 // p and ds of one pair; a weight of zero has no gradient, whatever the other factor is.
@@ -380,33 +387,33 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
   constexpr uint32_t kTileBytes = Tile<P>::kBytes;
   const LaneOffsets<P> offsets;
   constexpr bool kKept = P <= 64;
-  const AttentionSizes& n = a.sizes;
-  const Part part(a, n.heads, n.queries, kTile, true);
+  const Part part(a, kTile, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Tile<P> q_tile{shared_address(memory)}, dout_tile{q_tile.base + kTileBytes};
   const uint32_t stage0 = q_tile.base + 2 * kTileBytes;   // k, v, k, v
-  const Fetcher<P> k(Problem::slice(a.k, part.batch, part.head / n.shared), a.k.row, n.keys), v(Problem::slice(a.v, part.batch, part.head / n.shared), a.v.row, n.keys);
-  const auto fetch = [&](int64_t tile) {
+  const int group = a.shared == 1 ? part.head : part.head / a.shared;
+  const Fetcher<P> k(a.k.slice(part.batch, group), a.k.row, a.keys), v(a.v.slice(part.batch, group), a.v.row, a.keys);
+  const auto fetch = [&](int tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
     k.template fetch<kTile>({at}, tile * kTile);
     v.template fetch<kTile>({at + kTileBytes}, tile * kTile);
     commit_copies();
   };
-  const int64_t end_query = min(part.row0 + kTile, n.queries);
-  const int64_t keys = a.causal ? max(int64_t(0), min(end_query + a.offset, n.keys)) : n.keys, tiles = (keys + kTile - 1) / kTile;
-  Fetcher<P>(Problem::slice(a.q, part.batch, part.head), a.q.row, n.queries).template fetch<kTile>(q_tile, part.row0);
-  Fetcher<P>(Problem::slice(a.dout, part.batch, part.head), a.dout.row, n.queries).template fetch<kTile>(dout_tile, part.row0);
+  const int tiles = (visible_keys(a, min(part.row0 + kTile, a.queries)) + kTile - 1) / kTile;
+  Fetcher<P>(a.q.slice(part.batch, part.head), a.q.row, a.queries).template fetch<kTile>(q_tile, part.row0);
+  Fetcher<P>(a.dout.slice(part.batch, part.head), a.dout.row, a.queries).template fetch<kTile>(dout_tile, part.row0);
   fetch(0);
 
   LeftOperand<P, kKept> q[1], dout[1];
   q[0].tile = q_tile, dout[0].tile = dout_tile, q[0].row0 = dout[0].row0 = warp * 16;
-  const int64_t slice = part.batch * n.heads + part.head, row0 = part.row0 + warp * 16;
+  const int64_t slice = int64_t(part.batch) * a.heads + part.head;
+  const int row0 = part.row0 + warp * 16;
   float lse2[2], row_inner[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const int64_t row = row0 + lane / 4 + 8 * half;
-    lse2[half] = row < n.queries ? lse[slice * n.queries + row] * kLog2e : math::kInf<float>;
-    row_inner[half] = row < n.queries ? inner[slice * n.queries + row] : 0.f;
+    const int row = row0 + lane / 4 + 8 * half;
+    lse2[half] = row < a.queries ? lse[slice * a.queries + row] * kLog2e : math::kInf<float>;
+    row_inner[half] = row < a.queries ? inner[slice * a.queries + row] : 0.f;
   }
   const float scale = a.scale * kLog2e;
   Sums<P / 8> sums[1];
@@ -415,7 +422,7 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
 #pragma unroll
     for (int i = 0; i < 4; ++i) sums[0][c][i] = 0;
   bool special = false;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
+  for (int tile = 0; tile < tiles; ++tile) {
     wait_for_copies();
     __syncthreads();
     if (tile == 0) q[0].prepare(offsets), dout[0].prepare(offsets);
@@ -423,9 +430,9 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
     const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
     Sums<kTile / 8> s[1], dp[1];
     scores_of(s, q, k_tile, offsets);
-    const int64_t key0 = tile * kTile;
+    const int key0 = tile * kTile;
     const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
-    if (diagonal || key0 + kTile > n.keys) {
+    if (diagonal || key0 + kTile > a.keys) {
       if (diagonal) special |= k_tile.has_special();
       hide_keys(a, s[0], key0, row0);
     }
@@ -438,7 +445,7 @@ __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float*
   }
   wait_for_copies();
   if (special) *a.special = 1;
-  store_rows<P>(dq + slice * n.queries * P, sums[0], row0, n.queries, a.scale, a.scale);
+  store_rows<P>(dq + slice * a.queries * P, sums[0], row0, a.queries, a.scale, a.scale);
 }
 
 template <int P>
@@ -448,33 +455,33 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
   constexpr uint32_t kTileBytes = Tile<P>::kBytes, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);
   const LaneOffsets<P> offsets;
   constexpr bool kKept = P <= 32;
-  const AttentionSizes& n = a.sizes;
-  const Part part(a, n.groups, n.keys, kTile, false);
+  const Part part(a, kTile, false);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   const Tile<P> k_tile{shared_address(memory)}, v_tile{k_tile.base + kTileBytes};
   const uint32_t stage0 = k_tile.base + 2 * kTileBytes;   // q, dout, lse, inner; twice
-  // Queries before `first` see none of the block's keys. Tiles of all heads of the group in one row.
-  const int64_t first = a.causal ? max(int64_t(0), part.row0 - a.offset) / kTile : 0;
-  const int64_t per_head = max(int64_t(0), (n.queries + kTile - 1) / kTile - first), tiles = n.shared * per_head;
-  const auto fetch = [&](int64_t tile) {
+  // Queries before tile `first` see none of the block's keys. The tiles of all heads of the group follow each other.
+  const int first = a.causal ? max(0, part.row0 - a.offset) / kTile : 0;
+  const int per_head = max(0, (a.queries + kTile - 1) / kTile - first), tiles = a.shared * per_head;
+  int next_head = part.head * a.shared, next_query = first * kTile;   // of the tile to fetch
+  const float* numbers_from = threadIdx.x < kTile ? lse : inner;
+  const auto fetch = [&](int tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
-    const int64_t head = part.head * n.shared + tile / per_head, query0 = (first + tile % per_head) * kTile;
-    Fetcher<P>(Problem::slice(a.q, part.batch, head), a.q.row, n.queries).template fetch<kTile>({at}, query0);
-    Fetcher<P>(Problem::slice(a.dout, part.batch, head), a.dout.row, n.queries).template fetch<kTile>({at + kTileBytes}, query0);
-    const float* from = threadIdx.x < kTile ? lse : inner;
-    const int64_t query = query0 + threadIdx.x % kTile;
-    const bool valid = query < n.queries;
-    copy4_async(at + 2 * kTileBytes + threadIdx.x * 4, from + (valid ? (part.batch * n.heads + head) * n.queries + query : 0), valid);
+    Fetcher<P>(a.q.slice(part.batch, next_head), a.q.row, a.queries).template fetch<kTile>({at}, next_query);
+    Fetcher<P>(a.dout.slice(part.batch, next_head), a.dout.row, a.queries).template fetch<kTile>({at + kTileBytes}, next_query);
+    const int query = next_query + int(threadIdx.x % kTile);
+    copy4_async(at + 2 * kTileBytes + threadIdx.x * 4, numbers_from + (int64_t(part.batch) * a.heads + next_head) * a.queries + query, query < a.queries);
     commit_copies();
+    next_query += kTile;
+    if (next_query >= a.queries) next_query = first * kTile, ++next_head;
   };
   static_assert(kThreads == 2 * kTile);
-  Fetcher<P>(Problem::slice(a.k, part.batch, part.head), a.k.row, n.keys).template fetch<kTile>(k_tile, part.row0);
-  Fetcher<P>(Problem::slice(a.v, part.batch, part.head), a.v.row, n.keys).template fetch<kTile>(v_tile, part.row0);
+  Fetcher<P>(a.k.slice(part.batch, part.head), a.k.row, a.keys).template fetch<kTile>(k_tile, part.row0);
+  Fetcher<P>(a.v.slice(part.batch, part.head), a.v.row, a.keys).template fetch<kTile>(v_tile, part.row0);
   if (tiles > 0) fetch(0);
 
   LeftOperand<P, kKept> k[1], v[1];
   k[0].tile = k_tile, v[0].tile = v_tile, k[0].row0 = v[0].row0 = warp * 16;
-  const int64_t row0 = part.row0 + warp * 16;
+  const int row0 = part.row0 + warp * 16;
   const float scale = a.scale * kLog2e;
   Sums<P / 8> dk_sums[1], dv_sums[1];
 #pragma unroll
@@ -482,7 +489,8 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
 #pragma unroll
     for (int i = 0; i < 4; ++i) dk_sums[0][c][i] = dv_sums[0][c][i] = 0;
   bool special = false;
-  for (int64_t tile = 0; tile < tiles; ++tile) {
+  int query0 = first * kTile;
+  for (int tile = 0; tile < tiles; ++tile, query0 = query0 + kTile < a.queries ? query0 + kTile : first * kTile) {
     wait_for_copies();
     __syncthreads();
     if (tile == 0) k[0].prepare(offsets), v[0].prepare(offsets);
@@ -492,17 +500,16 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
     const float* numbers = reinterpret_cast<const float*>(memory + (at - k_tile.base) + 2 * kTileBytes);   // lse, then inner
     Sums<kTile / 8> s[1], dp[1];   // transposed: rows are keys, columns queries
     scores_of(s, k, q_tile, offsets);
-    const int64_t query0 = (first + tile % per_head) * kTile;
     if (a.causal && part.row0 + kTile - 1 > query0 + a.offset) {   // on the diagonal
       special |= q_tile.has_special() || dout_tile.has_special();
 #pragma unroll
       for (int half = 0; half < 2; ++half) {   // a key sees the queries from key - offset on
-        const int from = within_tile(row0 + lane / 4 + 8 * half - a.offset - query0);
+        const int from = row0 + lane / 4 + 8 * half - a.offset - query0 - 2 * (lane % 4);
 #pragma unroll
         for (int c = 0; c < kTile / 8; ++c)
 #pragma unroll
           for (int i = 0; i < 2; ++i)
-            if (8 * c + 2 * (lane % 4) + i < from) s[0][c][2 * half + i] = -math::kInf<float>;
+            if (8 * c + i < from) s[0][c][2 * half + i] = -math::kInf<float>;
       }
     }
     scores_of(dp, v, dout_tile, offsets);
@@ -519,40 +526,58 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
   }
   wait_for_copies();
   if (special) *a.special = 1;
-  const int64_t slice = part.batch * n.groups + part.head;
-  if (dk) store_rows<P>(dk + slice * n.keys * P, dk_sums[0], row0, n.keys, a.scale, a.scale);
-  if (dv) store_rows<P>(dv + slice * n.keys * P, dv_sums[0], row0, n.keys, 1.f, 1.f);
+  const int64_t slice = int64_t(part.batch) * a.groups + part.head;
+  if (dk) store_rows<P>(dk + slice * a.keys * P, dk_sums[0], row0, a.keys, a.scale, a.scale);
+  if (dv) store_rows<P>(dv + slice * a.keys * P, dv_sums[0], row0, a.keys, 1.f, 1.f);
 }
 
-// Rows in 16-byte chunks.
+// Rows in 16-byte chunks, leading dimensions that continue each other: then they are one.
 bool has_chunks(const Array& x) {
-  if (x.dtype() != DType::bf16 || !aligned16(x.raw()) || (x.shape().back() > 1 && x.strides().back() != 1)) return false;
+  if (x.dtype() != DType::bf16 || !aligned16(x.raw()) || x.strides().back() != 1) return false;
   for (int d = 0; d + 1 < x.dim(); ++d)
     if (x.shape()[d] > 1 && x.strides()[d] % 8 != 0) return false;
+  int64_t stride = -1;
+  for (int d = x.dim() - 4; d >= 0; --d) {
+    if (x.shape()[d] == 1) continue;
+    if (stride >= 0 && x.strides()[d] != stride) return false;
+    stride = x.strides()[d] * x.shape()[d];
+  }
   return true;
+}
+View view_of(const Array& x) {
+  const int r = x.dim();
+  View v{x.data<bfloat16>(), 0, x.strides()[r - 3], x.strides()[r - 2]};
+  for (int d = 0; d < r - 3; ++d)
+    if (x.shape()[d] > 1) v.batch = x.strides()[d];   // of the innermost
+  return v;
 }
 bool is_fast(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& c) {
   const int64_t width = q.shape().back();
+  const AttentionSizes n(q, k, v);
+  constexpr int64_t kLimit = int64_t(1) << 30;
   return (width == 32 || width == 64 || width == 128) && v.shape().back() == width && !mask.defined() && c.clamp <= 0 && c.dropout <= 0 && c.scale > 0 &&
-         q.numel() > 0 && k.numel() > 0 && has_chunks(q) && has_chunks(k) && has_chunks(v);
+         q.numel() > 0 && k.numel() > 0 && n.batch <= 65535 && n.heads <= 65535 && n.queries < kTile * int64_t(65535) && n.keys < kTile * int64_t(65535) &&
+         c.offset < kLimit && c.offset > -kLimit && has_chunks(q) && has_chunks(k) && has_chunks(v);
+}
+Problem problem(CArray q, CArray k, CArray v, const AttentionConfig& c, int* special) {
+  const AttentionSizes n(q, k, v);
+  return {view_of(q), view_of(k), view_of(v), {}, int(n.batch), int(n.heads), int(n.groups), int(n.shared), int(n.queries), int(n.keys), int(c.offset), float(c.scale), c.causal, special};
 }
 template <class F> void by_width(int64_t width, F&& f) {
   if (width == 32) f.template operator()<32>();
   else if (width == 64) f.template operator()<64>();
   else f.template operator()<128>();
 }
-int64_t tiles_of(int64_t rows, int64_t tile) { return (rows + tile - 1) / tile; }
 
 }  // namespace
 
 bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse, int* special) {
   if (!is_fast(q, k, v, mask, config) || !has_chunks(out)) return false;
-  const Problem a{AttentionSizes(q, k, v), Slices<float>(q), Slices<float>(k), Slices<float>(v), {}, float(config.scale), config.causal, config.offset, special};
-  const AttentionSizes& n = a.sizes;
-  by_width(n.width, [&]<int P>() {
+  const Problem a = problem(q, k, v, config, special);
+  by_width(q.shape().back(), [&]<int P>() {
     constexpr int M = P <= 64 ? 2 : 1, kRows = 16 * M * kWarps;
-    launch("attention_mma", forward_kernel<P, M>, unsigned(n.batch * n.heads * tiles_of(n.queries, kRows)), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a,
-           out.data<bfloat16>(), lse.data<float>());
+    launch("attention_mma", forward_kernel<P, M>, grid_of(a, a.queries, kRows, a.heads), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a, out.data<bfloat16>(),
+           lse.data<float>());
   });
   return true;
 }
@@ -560,20 +585,19 @@ bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const Att
 bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, CArray out, CArray lse, CArray dout, MArray dq,
                              MArray dk, MArray dv, int* special) {
   if (!is_fast(q, k, v, mask, config) || !has_chunks(dout) || !has_chunks(out)) return false;
-  const Problem a{AttentionSizes(q, k, v), Slices<float>(q), Slices<float>(k), Slices<float>(v), Slices<float>(dout), float(config.scale), config.causal, config.offset, special};
-  const AttentionSizes& n = a.sizes;
-  const int64_t rows = n.batch * n.heads * n.queries;
-  const Workspace memory(size_t(rows) * sizeof(float));
+  Problem a = problem(q, k, v, config, special);
+  a.dout = view_of(dout);
+  const Workspace memory(size_t(a.batch) * size_t(a.heads) * size_t(a.queries) * sizeof(float));
   float* inner = memory.as<float>();
-  by_width(n.width, [&]<int P>() {
-    launch("attention_mma_inner", inner_kernel<P>, blocks_for(rows * (P / 8), 256), 256, 0, a, out.data<bfloat16>(), lse.data<float>(), inner);
+  const float* lse_p = lse.data<float>();
+  by_width(q.shape().back(), [&]<int P>() {
+    launch("attention_mma_inner", inner_kernel<P>, dim3(blocks_for(a.queries, kInnerThreads / (P / 8)), unsigned(a.heads), unsigned(a.batch)), kInnerThreads, 0, a,
+           out.data<bfloat16>(), lse_p, inner);
     if (dk.defined() || dv.defined())
-      launch("attention_mma_dkv", key_kernel<P>, unsigned(n.batch * n.groups * tiles_of(n.keys, kTile)), kThreads,
-             size_t(6 * kTile) * 2 * P + 4 * kTile * sizeof(float), a, lse.data<float>(), inner, dk.defined() ? dk.data<bfloat16>() : nullptr,
-             dv.defined() ? dv.data<bfloat16>() : nullptr);
+      launch("attention_mma_dkv", key_kernel<P>, grid_of(a, a.keys, kTile, a.groups), kThreads, size_t(6 * kTile) * 2 * P + 4 * kTile * sizeof(float), a, lse_p, inner,
+             dk.defined() ? dk.data<bfloat16>() : nullptr, dv.defined() ? dv.data<bfloat16>() : nullptr);
     if (dq.defined())
-      launch("attention_mma_dq", query_kernel<P>, unsigned(n.batch * n.heads * tiles_of(n.queries, kTile)), kThreads, size_t(6 * kTile) * 2 * P, a,
-             lse.data<float>(), inner, dq.data<bfloat16>());
+      launch("attention_mma_dq", query_kernel<P>, grid_of(a, a.queries, kTile, a.heads), kThreads, size_t(6 * kTile) * 2 * P, a, lse_p, inner, dq.data<bfloat16>());
   });
   return true;
 }
