@@ -69,7 +69,7 @@ class Engine {
       if (accumulate_) deliver(static_cast<Leaf&>(node), slots);
       return;
     }
-    const Tensors gradients = node.backward(slots.dy);
+    const Tensors gradients = backward(node, slots.dy);
     if (anomaly_mode()) check_anomaly(node, gradients);
     for (size_t i = 0; i < gradients.size() && i < node.inputs.size(); ++i)
       if (node.inputs[i] && gradients[i].defined()) {
@@ -78,6 +78,14 @@ class Engine {
       }
     for (auto& [edge, dy] : node.continuation()) add_to(edge, dy);
     if (!options_.create_graph && !options_.retain_graph) node.release();
+  }
+
+  static Tensors backward(Node& node, const Tensors& dy) {
+    try {
+      return node.backward(dy);
+    } catch (const OutOfMemory& e) {
+      fail<OutOfMemory>(node.name(), ".backward: ", e.what());
+    }
   }
 
   void add_to(const Edge& edge, const Tensor& dy) {

@@ -271,6 +271,13 @@ void bind_autograd(py::module_& m) {
                if (!inputs.is_none() && only.empty()) raise(PyExc_RuntimeError, "'inputs' argument to backward cannot be empty.");
                unlocked([&] { run_backward({t}, gradient.defined() ? Tensors{gradient} : Tensors{}, retain_graph, create_graph, only); });
              });
+  // x.t_() and its kin: the tensor takes on the geometry and the history of a view of it.
+  def_function("_become(input, view, name)", [](const Tensor& x, const Tensor& view, std::string name) {
+    check_in_place(x, name);
+    x.impl()->array = view.array();
+    x.impl()->edge = view.edge();
+    return x;
+  });
   def_function("grad(outputs, inputs, grad_outputs, retain_graph=False, create_graph=False, allow_unused=False)",
                [](const Tensors& outputs, const Tensors& inputs, const Tensors& dys, bool retain_graph, bool create_graph, bool allow_unused) {
                  return py::list(object(tuple_of(unlocked([&] { return run_grad(outputs, inputs, dys, retain_graph, create_graph, allow_unused); }))));

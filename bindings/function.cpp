@@ -387,6 +387,7 @@ void init_errors(py::module_& m) {
   file_error = error_class(m, "FileError", {error_type, PyExc_RuntimeError, PyExc_OSError});
   linalg_error = error_class(m, "LinAlgError", {error_type, PyExc_RuntimeError});
   memory_error = error_class(m, "OutOfMemory", {error_type, PyExc_RuntimeError, PyExc_MemoryError});
+  m.attr("OutOfMemoryError") = m.attr("OutOfMemory");
 }
 
 void translate_exception() noexcept {

@@ -36,7 +36,7 @@ Tensor sliced(const Tensor& x, int64_t d, PyObject* o) {
   return slice(x, d, start, std::max(start, stop), step);
 }
 
-bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
+bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o) || PyRange_Check(o); }
 // A list is an index array, unless it holds slices, None, Ellipsis or tensors: then it is an index tuple.
 bool acts_as_tuple(PyObject* o) {
   if (PyTuple_Check(o)) return true;

@@ -279,6 +279,8 @@ template <auto f, auto with_number, auto number_first> PyObject* binary_fast(PyO
   }
   return binary<f>(a, b);
 }
+// What an op saves for its backward must not be what is then overwritten.
+Tensor kept(const Tensor& x, const Tensor& y) { return grad_enabled() && (x.requires_grad() || y.requires_grad()) ? clone(x) : x; }
 // x += y and its kin: f writes into x.
 template <auto f> PyObject* in_place(PyObject* a, PyObject* b) {
   try {
@@ -382,12 +384,12 @@ PyTypeObject* make_tensor_type() {
       {Py_nb_inplace_subtract, slot(in_place<[](T x, T y) { sub_(x, y); }>)},
       {Py_nb_inplace_multiply, slot(in_place<[](T x, T y) { mul_(x, y); }>)},
       {Py_nb_inplace_true_divide, slot(in_place<[](T x, T y) { div_(x, y); }>)},
-      {Py_nb_inplace_floor_divide, slot(in_place<[](T x, T y) { assign_(x, floor_divide(x, y), "floor_divide_"); }>)},
-      {Py_nb_inplace_remainder, slot(in_place<[](T x, T y) { assign_(x, remainder(x, y), "remainder_"); }>)},
-      {Py_nb_inplace_power, slot(+[](PyObject* a, PyObject* b, PyObject*) { return in_place<[](T x, T y) { assign_(x, pow(x, y), "pow_"); }>(a, b); })},
-      {Py_nb_inplace_and, slot(in_place<[](T x, T y) { assign_(x, bitwise_and(x, y), "bitwise_and_"); }>)},
-      {Py_nb_inplace_or, slot(in_place<[](T x, T y) { assign_(x, bitwise_or(x, y), "bitwise_or_"); }>)},
-      {Py_nb_inplace_xor, slot(in_place<[](T x, T y) { assign_(x, bitwise_xor(x, y), "bitwise_xor_"); }>)},
+      {Py_nb_inplace_floor_divide, slot(in_place<[](T x, T y) { assign_(x, floor_divide(kept(x, y), y), "floor_divide_"); }>)},
+      {Py_nb_inplace_remainder, slot(in_place<[](T x, T y) { assign_(x, remainder(kept(x, y), y), "remainder_"); }>)},
+      {Py_nb_inplace_power, slot(+[](PyObject* a, PyObject* b, PyObject*) { return in_place<[](T x, T y) { assign_(x, pow(kept(x, y), y), "pow_"); }>(a, b); })},
+      {Py_nb_inplace_and, slot(in_place<[](T x, T y) { assign_(x, bitwise_and(kept(x, y), y), "bitwise_and_"); }>)},
+      {Py_nb_inplace_or, slot(in_place<[](T x, T y) { assign_(x, bitwise_or(kept(x, y), y), "bitwise_or_"); }>)},
+      {Py_nb_inplace_xor, slot(in_place<[](T x, T y) { assign_(x, bitwise_xor(kept(x, y), y), "bitwise_xor_"); }>)},
       {Py_nb_bool, slot(to_bool)}, {Py_nb_int, slot(to_int)}, {Py_nb_float, slot(to_float)}, {Py_nb_index, slot(to_index)},
       {Py_mp_length, slot(length)}, {Py_sq_length, slot(length)}, {Py_sq_contains, slot(contains)},
       {Py_mp_subscript, slot(get_item)}, {Py_mp_ass_subscript, slot(set_item)},

@@ -1,6 +1,7 @@
 #include "tensor/array.h"
 
 #include "tensor/kernels/copy.h"
+#include "tensor/memory.h"
 
 namespace hippograd {
 
@@ -219,7 +220,15 @@ Array empty(const Shape& shape, DType dtype, Device device) {
   int64_t bytes = 0;
   for (int64_t d : shape) if (d < 0) fail<ShapeError>("empty: Trying to create tensor with negative dimension ", d, ": ", shape);
   if (__builtin_mul_overflow(shape.numel(), itemsize(dtype), &bytes)) fail<ShapeError>("empty: shape ", shape, " overflows memory");
-  return Array(std::make_shared<Storage>(device, size_t(bytes)), shape, contiguous_strides(shape), 0, dtype);
+  auto storage = [&] {
+    try {
+      return std::make_shared<Storage>(device, size_t(bytes));
+    } catch (const OutOfMemory& e) {
+      fail<OutOfMemory>("no room for a ", name(dtype), " tensor of shape ", shape, ": ", e.what());
+    }
+  }();
+  if (size_t(bytes) >= kLargeStorage) describe_storage(*storage, shape, dtype);
+  return Array(std::move(storage), shape, contiguous_strides(shape), 0, dtype);
 }
 Array full(const Shape& shape, double value, DType dtype, Device device) {
   KernelBan lift(nullptr);   // a constant may be made in a recorded backward: there is no derivative to cut

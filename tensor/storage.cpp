@@ -9,6 +9,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "tensor/memory.h"
+
 namespace hippograd {
 namespace {
 
@@ -61,11 +63,7 @@ class CpuAllocator {
   }
   void empty_cache() {
     const std::lock_guard lock(mutex_);
-    for (auto& list : free_) {
-      for (void* p : list) std::free(p);
-      list.clear();
-    }
-    cached_ = 0;
+    release_cached();
   }
   uint64_t damage() {
     const std::lock_guard lock(mutex_);
@@ -77,10 +75,27 @@ class CpuAllocator {
   }
 
  private:
-  static void* system(size_t bytes) {
-    void* p = std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign);
-    if (!p) fail<OutOfMemory>("out of memory: ", bytes, " bytes asked of the CPU allocator");
+  void* system(size_t bytes) {
+    const auto ask = [&]() -> void* {
+      if (bytes > PTRDIFF_MAX) return nullptr;
+      return std::aligned_alloc(kAlign, (bytes + kAlign - 1) / kAlign * kAlign);
+    };
+    void* p = ask();
+    if (!p && cached_ > 0) {     // what the caches hold may be enough
+      release_cached();
+      p = ask();
+    }
+    if (!p)
+      fail<OutOfMemory>("out of memory: asked the CPU allocator for ", bytes, " bytes (", readable_bytes(bytes), "), ", in_use_, " bytes (",
+                        readable_bytes(in_use_), ") are in use, ", readable_bytes(peak_), " were at most");
     return p;
+  }
+  void release_cached() {
+    for (auto& list : free_) {
+      for (void* p : list) std::free(p);
+      list.clear();
+    }
+    cached_ = 0;
   }
   void* from_cache(size_t bytes) {
     const int c = size_class(bytes);
@@ -152,12 +167,20 @@ void set_poison(bool on) { allocator().poison(on); }
 
 Storage::Storage(Device device, size_t bytes) : bytes_(bytes), device_(device), owned_(true) {
   require_backend(device);
-  data_ = runtime(device.kind).allocate(device, bytes);
+  try {
+    data_ = runtime(device.kind).allocate(device, bytes);
+  } catch (const OutOfMemory& e) {
+    const std::string largest = largest_tensors(device);
+    fail<OutOfMemory>(e.what(), largest.empty() ? "" : "; the largest tensors are ", largest);
+  }
+  if (bytes >= kLargeStorage) enlist_storage(*this);
 }
 Storage::Storage(Device device, void* data, size_t bytes, std::shared_ptr<void> owner)
     : data_(data), bytes_(bytes), device_(device), owner_(std::move(owner)), owned_(false) {}
 Storage::~Storage() {
-  if (owned_) runtime(device_.kind).deallocate(device_, data_, bytes_);
+  if (!owned_) return;
+  if (bytes_ >= kLargeStorage) delist_storage(*this);
+  runtime(device_.kind).deallocate(device_, data_, bytes_);
 }
 
 }  // namespace hippograd

@@ -34,6 +34,9 @@ bool harmless(const Tensor& self, const Tensor& x) {
   const Array &a = self.array(), &b = x.array();
   return a.storage() != b.storage() || (a.offset() == b.offset() && a.shape() == b.shape() && a.strides() == b.strides());
 }
+// What an op saves for its backward must not be what is then overwritten: self, for an op whose `reader` asks for a gradient
+// that takes self's old values.
+Tensor kept(const Tensor& self, const Tensor& reader) { return grad_enabled() && reader.requires_grad() ? clone(self) : self; }
 // Can the kernel write into self directly?
 bool direct(const Tensor& self, std::initializer_list<const Tensor*> others) {
   if (recorded(self, others)) return false;
@@ -108,7 +111,7 @@ Tensor mul_(const Tensor& self, const Tensor& other) {
   if (const auto c = small_number(self, other, "mul_")) return unary_in_place<MulNumber>(self, c->real(), c->imag(), "mul_");
   if (direct(self, {&other}) && !other.is_number()) return binary_in_place<Mul>(self, other, 0, "mul_");
   check_in_place(self, "mul_");
-  return assign_(self, mul(self, other), "mul_");
+  return assign_(self, mul(kept(self, other), other), "mul_");
 }
 Tensor div_(const Tensor& self, const Tensor& other, std::string_view rounding_mode) {
   if (rounding_mode.empty() && is_floating(self.dtype())) {
@@ -116,7 +119,7 @@ Tensor div_(const Tensor& self, const Tensor& other, std::string_view rounding_m
     if (direct(self, {&other}) && !other.is_number()) return binary_in_place<Div>(self, other, 0, "div_");
   }
   check_in_place(self, "div_");
-  return assign_(self, div(self, other, rounding_mode), "div_");
+  return assign_(self, div(kept(self, other), other, rounding_mode), "div_");
 }
 Tensor addcmul_(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2, double value) {
   if (direct(self, {&tensor1, &tensor2}) && is_floating(self.dtype())) return ternary_in_place<Addcmul>(self, tensor1, tensor2, value, "addcmul_");
@@ -131,32 +134,32 @@ Tensor addcdiv_(const Tensor& self, const Tensor& tensor1, const Tensor& tensor2
 Tensor lerp_(const Tensor& self, const Tensor& end, const Tensor& weight) {
   if (direct(self, {&end, &weight}) && is_floating(self.dtype())) return ternary_in_place<Lerp>(self, end, weight, 0, "lerp_");
   check_in_place(self, "lerp_");
-  return assign_(self, lerp(self, end, weight), "lerp_");
+  return assign_(self, lerp(kept(self, weight), end, weight), "lerp_");
 }
 
-#define HIPPOGRAD_IN_PLACE(NAME, FUNCTOR)                                                                                       \
+#define HIPPOGRAD_IN_PLACE(NAME, FUNCTOR, INPUT)                                                                                \
   Tensor NAME##_(const Tensor& self) {                                                                                          \
     if (is_real(self.dtype()) && !recorded(self, {})) return unary_in_place<FUNCTOR>(self, 0, 0, #NAME "_");                     \
     check_in_place(self, #NAME "_");                                                                                            \
-    return assign_(self, NAME(self), #NAME "_");                                                                                \
+    return assign_(self, NAME(INPUT), #NAME "_");                                                                               \
   }
-HIPPOGRAD_IN_PLACE(neg, Neg)
-HIPPOGRAD_IN_PLACE(abs, Abs)
-HIPPOGRAD_IN_PLACE(square, Square)
-HIPPOGRAD_IN_PLACE(reciprocal, Reciprocal)
-HIPPOGRAD_IN_PLACE(sqrt, Sqrt)
-HIPPOGRAD_IN_PLACE(rsqrt, Rsqrt)
-HIPPOGRAD_IN_PLACE(exp, Exp)
-HIPPOGRAD_IN_PLACE(log, Log)
-HIPPOGRAD_IN_PLACE(sigmoid, Sigmoid)
-HIPPOGRAD_IN_PLACE(tanh, Tanh)
-HIPPOGRAD_IN_PLACE(relu, Relu)
-HIPPOGRAD_IN_PLACE(erfinv, Erfinv)
-HIPPOGRAD_IN_PLACE(floor, Floor)
-HIPPOGRAD_IN_PLACE(ceil, Ceil)
-HIPPOGRAD_IN_PLACE(trunc, Trunc)
-HIPPOGRAD_IN_PLACE(sin, Sin)
-HIPPOGRAD_IN_PLACE(cos, Cos)
+HIPPOGRAD_IN_PLACE(neg, Neg, self)
+HIPPOGRAD_IN_PLACE(abs, Abs, kept(self, self))
+HIPPOGRAD_IN_PLACE(square, Square, kept(self, self))
+HIPPOGRAD_IN_PLACE(reciprocal, Reciprocal, self)
+HIPPOGRAD_IN_PLACE(sqrt, Sqrt, self)
+HIPPOGRAD_IN_PLACE(rsqrt, Rsqrt, self)
+HIPPOGRAD_IN_PLACE(exp, Exp, self)
+HIPPOGRAD_IN_PLACE(log, Log, kept(self, self))
+HIPPOGRAD_IN_PLACE(sigmoid, Sigmoid, self)
+HIPPOGRAD_IN_PLACE(tanh, Tanh, self)
+HIPPOGRAD_IN_PLACE(relu, Relu, self)
+HIPPOGRAD_IN_PLACE(erfinv, Erfinv, self)
+HIPPOGRAD_IN_PLACE(floor, Floor, self)
+HIPPOGRAD_IN_PLACE(ceil, Ceil, self)
+HIPPOGRAD_IN_PLACE(trunc, Trunc, self)
+HIPPOGRAD_IN_PLACE(sin, Sin, kept(self, self))
+HIPPOGRAD_IN_PLACE(cos, Cos, kept(self, self))
 #undef HIPPOGRAD_IN_PLACE
 
 Tensor clamp_(const Tensor& self, std::optional<double> min, std::optional<double> max) {
@@ -164,7 +167,7 @@ Tensor clamp_(const Tensor& self, std::optional<double> min, std::optional<doubl
   if (plain && is_real(self.dtype()) && !recorded(self, {}))
     return unary_in_place<Clamp>(self, min.value_or(-math::kInf<double>), max.value_or(math::kInf<double>), "clamp_");
   check_in_place(self, "clamp_");
-  return assign_(self, clamp(self, min, max), "clamp_");
+  return assign_(self, clamp(kept(self, self), min, max), "clamp_");
 }
 Tensor copy_(const Tensor& self, const Tensor& source) {   // any dtype: copying converts
   check_in_place(self, "copy_");

@@ -202,20 +202,22 @@ def block_diag(*tensors):
 # ---- shapes ----
 @_public
 def atleast_1d(input, *more):
-    return tuple(map(atleast_1d, (input, *more))) if more else input.reshape(1) if input.dim() == 0 else input
+    if more or isinstance(input, (tuple, list)):
+        return tuple(map(atleast_1d, (input, *more) if more else input))
+    return input.reshape(1) if input.dim() == 0 else input
 
 
 @_public
 def atleast_2d(input, *more):
-    if more:
-        return tuple(map(atleast_2d, (input, *more)))
+    if more or isinstance(input, (tuple, list)):
+        return tuple(map(atleast_2d, (input, *more) if more else input))
     return input.reshape(1, -1) if input.dim() < 2 else input
 
 
 @_public
 def atleast_3d(input, *more):
-    if more:
-        return tuple(map(atleast_3d, (input, *more)))
+    if more or isinstance(input, (tuple, list)):
+        return tuple(map(atleast_3d, (input, *more) if more else input))
     input = input.reshape(1, -1) if input.dim() < 2 else input
     return input.unsqueeze(-1) if input.dim() == 2 else input
 
@@ -368,15 +370,14 @@ def T_(input):
 
 
 # ---- in place, on shapes ----
-def _reseat(self, view):
-    """The tensor itself takes on the geometry of a view of it."""
-    self.data = view.detach()
-    return self
+def _reseat(self, view, name):
+    """The tensor itself takes on the geometry (and the history) of a view of it."""
+    return _C._become(self, view, name)
 
 
 for _name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims"):
     def _in_place(input, *args, _f=_name, **kwargs):
-        return _reseat(input, getattr(input, _f)(*args, **kwargs))
+        return _reseat(input, getattr(input, _f)(*args, **kwargs), _f + "_")
 
     _in_place.__name__ = _name + "_"
     _METHODS[_name + "_"] = _in_place
@@ -514,6 +515,137 @@ def i0(input):
     return _bessel(input, 0) * input.abs().exp()
 
 
+@_public
+def constant_pad_nd(input, pad, value=0):
+    return _C.pad(input, list(pad), "constant", float(value))
+
+
+@_public
+def narrow_copy(input, dim, start, length):
+    return input.narrow(dim, start, length).clone()
+
+
+@_public
+def unsafe_chunk(input, chunks, dim=0):
+    return input.chunk(chunks, dim)
+
+
+@_public
+def unsafe_split(input, split_size, dim=0):
+    return input.split(split_size, dim)
+
+
+@_only_method
+def sum_to_size(input, *size):
+    """The sum over the dimensions that broadcasting from `size` would stretch."""
+    size = _ints(size)
+    if broadcast_shapes(size, tuple(input.shape)) != input.shape:
+        raise _C.ShapeError(f"size {list(size)} is not expandable to size {list(input.shape)}.")
+    extra = input.dim() - len(size)
+    dims = [*builtins.range(extra), *(extra + i for i, n in enumerate(size) if n == 1 and input.shape[extra + i] != 1)]
+    return (input.sum(dims, keepdim=True) if dims else input).reshape(size)
+
+
+@_only_function
+def unravel_index(indices, shape):
+    """Coordinates of flat indices, one tensor per dimension."""
+    shape, coordinates = ((shape,) if isinstance(shape, int) else tuple(shape)), []
+    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < math.prod(shape):
+        raise _C.ValueError(f"unravel_index: indices must be in [0, {math.prod(shape)}) for shape {shape}")
+    for n in reversed(shape):
+        coordinates.append(indices % n)
+        indices = indices // n
+    return tuple(reversed(coordinates))
+
+
+@_public
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """Slices of `source` reduced ("prod", "mean", "amax", "amin") into the slices of `input` that `index` names."""
+    place = index.reshape([-1 if d == _dim(dim, input.dim()) else 1 for d in builtins.range(input.dim())]).expand_as(source)
+    return input.scatter_reduce(dim, place, source, reduce, include_self=include_self)
+
+
+@_public
+def put(input, index, source, accumulate=False):
+    return input.clone().put_(index, source, accumulate)
+
+
+@_public
+def as_strided_scatter(input, src, size, stride, storage_offset=0):
+    out = input.clone()
+    out.as_strided(size, stride, storage_offset).copy_(src)
+    return out
+
+
+@_only_method
+def resize_as_(input, the_template):
+    return input.resize_(*the_template.shape)
+
+
+@_only_function
+def fill(input, value):
+    return _C.full_like(input, value) if not isinstance(value, Tensor) else input.clone().fill_(value)
+
+
+@_only_function
+def kaiser_window(window_length, periodic=True, beta=12.0, *, dtype=None, device=None, requires_grad=False):
+    """I_0(beta sqrt(1 - t^2)) / I_0(beta), t in [-1, 1]"""
+    if window_length == 1:
+        return _C.ones(1, dtype=dtype, requires_grad=requires_grad)
+    n = window_length if periodic else window_length - 1
+    t = _C.arange(window_length, dtype=_C.float64) * (2 / n) - 1
+    w = i0(beta * (1 - t * t).clamp(min=0).sqrt()) / i0(_C.tensor(float(beta), dtype=_C.float64))
+    return w.to(dtype or _C.get_default_dtype()).requires_grad_(requires_grad)
+
+
+# ---- matrices ----
+@_public
+def cholesky_inverse(input, upper=False):
+    """(L L^T)^-1 of a Cholesky factor."""
+    unit = _C.eye(input.shape[-1], dtype=input.dtype).expand(input.shape)
+    return _C.cholesky_solve(unit, input, upper)
+
+
+@_public
+def lu(input, pivot=True, get_infos=False):
+    """The packed factors and the rows that were exchanged (counted from 1)."""
+    found = _linalg().lu_factor(input, pivot=pivot)
+    return (*found, _C.zeros(tuple(input.shape[:-2]), dtype=_C.int32)) if get_infos else tuple(found)
+
+
+@_only_function
+def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
+    """P, L, U of packed factors."""
+    m, n = LU_data.shape[-2:]
+    k = builtins.min(m, n)
+    lower = LU_data[..., :k].tril(-1) + _C.eye(m, k, dtype=LU_data.dtype)
+    return _result("lu_unpack", P=_linalg()._permutation(LU_pivots, m, LU_data.dtype), L=lower, U=LU_data[..., :k, :].triu())
+
+
+@_only_function
+def lu_solve(b, LU_data, LU_pivots):
+    return _linalg().lu_solve(LU_data, LU_pivots, b)
+
+
+_METHODS["lu_solve"] = lambda input, LU_data, LU_pivots: lu_solve(input, LU_data, LU_pivots)
+
+
+# ---- copies of views ----
+def _copy_of(name):
+    def copy(input, *args, **kwargs):
+        out = getattr(input, name)(*args, **kwargs)
+        return tuple(part.clone() for part in out) if isinstance(out, (tuple, list)) else out.clone()
+
+    copy.__name__ = copy.__qualname__ = name + "_copy"
+    copy.__doc__ = f"A copy of what {name} gives."
+    return copy
+
+
+for _name in ("as_strided", "detach", "diagonal", "expand", "permute", "select", "slice", "split", "split_with_sizes", "squeeze", "t",
+              "transpose", "unbind", "unfold", "unsqueeze", "view", "view_as_real", "view_as_complex"):
+    _FUNCTIONS[_name + "_copy"] = _copy_of(_name)
+
+
 # ---- tests of elements ----
 @_public
 def isreal(input):
@@ -545,7 +677,7 @@ def is_nonzero(input):
     return bool(input)
 
 
-@_only_method
+@_public
 def is_same_size(input, other):
     return input.shape == other.shape
 
@@ -638,6 +770,7 @@ def trace(input):
 def gradient(input, *, spacing=1, dim=None, edge_order=1):
     """Central differences along each dimension, one-sided at the ends (second order there if edge_order is 2)."""
     dims = _dims(dim, input.dim())
+    spacing = 1 if spacing is None else spacing
     steps = [spacing] * len(dims) if isinstance(spacing, (int, float)) else list(spacing)
     return tuple(_differences(input, h, d, edge_order) for h, d in zip(steps, dims))
 
@@ -689,7 +822,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     norm = total - correction if aweights is None else total - correction * (w * aweights).sum() / total
     d = x - mean
     out = (d if w is None else d * w) @ d.mH / norm
-    return out.reshape(()) if input.dim() < 2 else out
+    return out.reshape(()) if x.shape[0] == 1 else out
 
 
 @_public
@@ -705,7 +838,7 @@ def corrcoef(input):
 def renorm(input, p, dim, maxnorm):
     """Slices along `dim` whose p-norm exceeds maxnorm are scaled down to it."""
     others = [d for d in builtins.range(input.dim()) if d != _dim(dim, input.dim())]
-    norms = input.abs().pow(p).sum(others, keepdim=True).pow(1 / p)
+    norms = vector_norm(input, p, others, True)
     return input * _C.where(norms > maxnorm, maxnorm / (norms + 1e-7), _C.ones_like(norms))
 
 
@@ -939,7 +1072,7 @@ def is_inference(input):
     return False
 
 
-@_only_method
+@_public
 def get_device(input):
     return -1
 

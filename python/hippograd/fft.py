@@ -21,8 +21,9 @@ def rfftfreq(n, d=1.0, *, dtype=None, device=None, requires_grad=False):
 def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False,
          onesided=None, return_complex=None):
     """Spectra of overlapping windows: (..., frequencies, frames)."""
-    if not return_complex:
-        raise RuntimeError("stft requires the return_complex parameter be given as True: real output is not supported")
+    if return_complex is None and not input.is_complex() and (window is None or not window.is_complex()):
+        raise RuntimeError("stft requires the return_complex parameter be given for real inputs, and will further require that "
+                           "return_complex=True in a future PyTorch release.")
     hop, width = hop_length or n_fft // 4, win_length or n_fft
     window = _padded_window(window, width, n_fft, input.abs().dtype)
     x = input.reshape(1, -1) if input.dim() == 1 else input
@@ -31,7 +32,8 @@ def stft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tru
     frames = x.unfold(-1, n_fft, hop) * window                     # (B, frames, n_fft)
     real = not input.is_complex() and onesided is not False
     out = (_C.fft_rfft if real else _C.fft_fft)(frames, None, -1, "ortho" if normalized else None).transpose(-1, -2)
-    return out[0] if input.dim() == 1 else out
+    out = out[0] if input.dim() == 1 else out
+    return _C.view_as_real(out) if return_complex is False else out
 
 
 def _padded_window(window, width, n_fft, dtype):
@@ -58,6 +60,7 @@ def istft(input, n_fft, hop_length=None, win_length=None, window=None, center=Tr
     start = n_fft // 2 if center else 0
     stop = start + length if length is not None else total - (n_fft // 2 if center else 0)
     out = signal[:, start:stop] / weight[start:stop]
+    out = out.real if out.is_complex() and not return_complex else out
     if length is not None and out.shape[1] < length:
         out = _C.pad(out, (0, length - out.shape[1]))
     return out[0] if input.dim() == 2 else out

@@ -102,6 +102,94 @@ def eigvalsh(A, UPLO="L"):
     return __getattr__("eigh")(A, UPLO)[0]
 
 
+def _results(name, **parts):
+    from ._functions import _result
+
+    return _result(name, **parts)
+
+
+def _permutation(pivots, n, dtype):
+    """P with P L U = A, from rows exchanged one after the other (counted from 1)."""
+    flat = pivots.reshape(-1, pivots.shape[-1]).tolist()
+    matrices = []
+    for row in flat:
+        order = list(range(n))
+        for i, j in enumerate(row):
+            order[i], order[j - 1] = order[j - 1], order[i]
+        matrices.append(_C.eye(n, dtype=dtype)[_C.tensor(order, dtype=_C.int64)].t())
+    return _C.stack(matrices).reshape(*pivots.shape[:-1], n, n) if matrices else _C.zeros(*pivots.shape[:-1], n, n, dtype=dtype)
+
+
+def lu_factor(A, *, pivot=True):
+    """L (unit diagonal not stored) and U in one matrix, and the row exchanges (counted from 1)."""
+    P, L, U = __getattr__("lu")(A) if pivot else __getattr__("lu")(A, pivot=False)
+    m, n = A.shape[-2:]
+    k = min(m, n)
+    packed = (_C.pad(L.tril(-1), (0, n - k)) if n > k else L.tril(-1)) + (_C.pad(U, (0, 0, 0, m - k)) if m > k else U)
+    rows = P.detach().mT.real.argmax(-1).reshape(-1, m).tolist()                     # row i of P^T A is row rows[i] of A
+    exchanges = []
+    for order in rows:
+        now, swaps = list(range(m)), []
+        for i in range(k):
+            j = now.index(order[i])
+            now[i], now[j] = now[j], now[i]
+            swaps.append(j + 1)
+        exchanges.append(swaps)
+    pivots = _C.tensor(exchanges, dtype=_C.int32).reshape(*A.shape[:-2], k)
+    return _results("linalg_lu_factor", LU=packed, pivots=pivots)
+
+
+def lu_factor_ex(A, *, pivot=True, check_errors=False):
+    LU, pivots = lu_factor(A, pivot=pivot)
+    return _results("linalg_lu_factor_ex", LU=LU, pivots=pivots, info=_C.zeros(tuple(A.shape[:-2]), dtype=_C.int32))
+
+
+def lu_solve(LU, pivots, B, *, left=True, adjoint=False):
+    """X with A X = B (A^H X = B if adjoint, X A = B if not left), from lu_factor(A)."""
+    if not left:
+        return lu_solve(LU, pivots, B.mH, adjoint=not adjoint).mH
+    n = LU.shape[-1]
+    P = _permutation(pivots, n, LU.dtype)
+    L, U = LU.tril(-1) + _C.eye(n, dtype=LU.dtype), LU.triu()
+    solve_triangular = __getattr__("solve_triangular")
+    if adjoint:
+        return P @ solve_triangular(L.mH, solve_triangular(U.mH, B, upper=False), upper=True, unitriangular=True)
+    return solve_triangular(U, solve_triangular(L, P.mT @ B, upper=False, unitriangular=True), upper=True)
+
+
+def cholesky_ex(A, *, upper=False, check_errors=False):
+    return _with_info("linalg_cholesky_ex", "L", lambda: __getattr__("cholesky")(A, upper=upper), A, A, check_errors)
+
+
+def inv_ex(A, *, check_errors=False):
+    return _with_info("linalg_inv_ex", "inverse", lambda: __getattr__("inv")(A), A, A, check_errors)
+
+
+def solve_ex(A, B, *, left=True, check_errors=False):
+    return _with_info("linalg_solve_ex", "result", lambda: __getattr__("solve")(A, B, left=left), A, B, check_errors)
+
+
+def _with_info(name, field, f, A, like, check_errors):
+    """The result and info = 0; where the matrix has none, NaN and info = 1 (or the error, if it is wanted)."""
+    try:
+        value, info = f(), 0
+    except LinAlgError:
+        if check_errors:
+            raise
+        value, info = _C.full_like(like, math.nan), 1
+    return _results(name, **{field: value, "info": _C.full(tuple(A.shape[:-2]), info, dtype=_C.int32)})
+
+
+def householder_product(A, tau):
+    """The first columns of H_1 H_2 ... H_k, H_i = I - tau_i v_i v_i^H, v_i below the diagonal of column i (1 on it)."""
+    m, n = A.shape[-2:]
+    Q = _C.eye(m, n, dtype=A.dtype).expand(*A.shape[:-2], m, n)
+    for i in reversed(range(tau.shape[-1])):
+        v = _C.cat([_C.zeros(*A.shape[:-2], i, dtype=A.dtype), _C.ones(*A.shape[:-2], 1, dtype=A.dtype), A[..., i + 1:, i]], -1)
+        Q = Q - tau[..., i, None, None] * v.unsqueeze(-1) * (v.conj().unsqueeze(-2) @ Q)
+    return Q
+
+
 def tensorsolve(A, B, dims=None):
     if dims is not None:
         A = A.movedim(tuple(dims), tuple(range(A.dim() - len(dims), A.dim())))

@@ -50,7 +50,8 @@ def log_ndtr(input):
     """log ndtr(x); below -5 by the asymptotic series, where ndtr underflows."""
     low = input.clamp(max=-5)
     square = low * low
-    tail = -square / 2 - _C.log(-low) - 0.5 * math.log(2 * math.pi) + _C.log1p(-1 / square + 3 / square ** 2 - 15 / square ** 3 + 105 / square ** 4)
+    terms = [math.prod(range(1, 2 * k, 2)) * (-1) ** k for k in range(1, 12)]          # -1, 3, -15, 105 ...
+    tail = -square / 2 - _C.log(-low) - 0.5 * math.log(2 * math.pi) + _C.log1p(sum(c / square ** k for k, c in enumerate(terms, 1)))
     return _C.where(input < -5, tail, _C.log(ndtr(input.clamp(min=-5))))
 
 

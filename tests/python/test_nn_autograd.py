@@ -218,3 +218,13 @@ def test_softplus_has_no_threshold_unless_one_is_given():
     for exact in (hg.nn.functional.softplus(x), hg.nn.Softplus()(x)):
         assert abs((exact - 25).item() - 1.3887890e-11) < 4e-15            # log1p(exp(-25)), to the spacing of numbers near 25
     assert hg.nn.functional.softplus(x, threshold=10).item() == 25.0
+
+
+def test_grad_of_large_tensors_releases_the_gil_once():
+    """Above 20,000 elements calls run without the GIL; autograd.grad handles Python lists and must take care of that itself."""
+    x = hg.ones(100, 300, requires_grad=True)
+    (g,) = hg.autograd.grad([x * 2], [x], [hg.ones(100, 300)])
+    assert bool((g == 2).all())
+    y = hg.ones(30000, requires_grad=True)
+    (g,) = hg.autograd.grad((y * y).sum(), y, create_graph=True)
+    assert bool((hg.autograd.grad(g.sum(), y)[0] == 2).all())

@@ -3,6 +3,7 @@
 Windows are strided views: `x.unfold(dim, size, step)` turns (..., n, ...) into (..., count, ..., size) without a copy.
 """
 
+import itertools
 import math
 
 from .. import _C
@@ -324,17 +325,20 @@ def adaptive_avg_pool(x, sizes):
 
 
 def adaptive_max_pool(x, sizes):
-    """Values and flat indices, window by window."""
+    """Values and flat indices, window by window, over the last len(sizes) dims."""
     n = len(sizes)
-    sizes = [x.shape[i - n] if o is None else o for i, o in enumerate(sizes)]
-    spans = [_adaptive_spans(x.shape[i - n], o) for i, o in enumerate(sizes)]
-    width, values, indices = x.shape[-1], [], []
-    for a, b in (spans[0] if n == 2 else [(0, 1)]):
-        for c, d in spans[-1]:
-            window = x[..., a:b, c:d].flatten(-2) if n == 2 else x[..., c:d]
-            v, i = window.max(-1)
-            values.append(v)
-            indices.append((i // (d - c) + a) * width + i % (d - c) + c if n == 2 else i + c)
+    whole = list(x.shape[-n:])
+    sizes = [m if o is None else o for m, o in zip(whole, sizes)]
+    values, indices = [], []
+    for window in itertools.product(*(_adaptive_spans(m, o) for m, o in zip(whole, sizes))):
+        part = x[(..., *(slice(a, b) for a, b in window))]
+        v, inside = part.flatten(-n).max(-1) if n > 1 else part.max(-1)
+        index, stride = _C.zeros_like(inside), 1
+        for (a, b), m in zip(reversed(window), reversed(whole)):
+            index = index + (inside % (b - a) + a) * stride
+            inside, stride = inside // (b - a), stride * m
+        values.append(v)
+        indices.append(index)
     return _C.stack(values, -1).unflatten(-1, sizes), _C.stack(indices, -1).unflatten(-1, sizes)
 
 
@@ -473,7 +477,9 @@ def grid_sample(x, grid, mode, padding_mode, align_corners):
     """x: (B, C, H, W), grid: (B, OH, OW, 2) of (x, y) in [-1, 1] -> (B, C, OH, OW)"""
     h, w = x.shape[-2:]
     place = [_unnormalise(grid[..., i], n, align_corners) for i, n in ((0, w), (1, h))]
-    if padding_mode == "border":
+    if mode == "bicubic":
+        pass                                                 # its 16 neighbours are padded one by one
+    elif padding_mode == "border":
         place = [p.clamp(0, n - 1) for p, n in zip(place, (w, h))]
     elif padding_mode == "reflection":
         place = [_reflect(p, n, align_corners) for p, n in zip(place, (w, h))]
@@ -481,11 +487,38 @@ def grid_sample(x, grid, mode, padding_mode, align_corners):
         return _pick(x, place[0].round(), place[1].round())
     low = [p.detach().floor() for p in place]
     part = [p - q for p, q in zip(place, low)]
+    if mode == "bicubic":
+        return _grid_bicubic(x, low, part, padding_mode, align_corners)
     y = 0
     for dx in (0, 1):
         for dy in (0, 1):
             weight = (part[0] if dx else 1 - part[0]) * (part[1] if dy else 1 - part[1])
             y = y + _pick(x, low[0] + dx, low[1] + dy) * weight.unsqueeze(1)
+    return y
+
+
+def _cubic_weights(t):
+    """Keys' kernel with a = -0.75 at distances 1 + t, t, 1 - t, 2 - t."""
+    a = -0.75
+    near = lambda d: ((a + 2) * d - (a + 3)) * d * d + 1
+    far = lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return far(1 + t), near(t), near(1 - t), far(2 - t)
+
+
+def _grid_bicubic(x, low, part, padding_mode, align_corners):
+    """4 x 4 neighbours; what lies outside is 0, clamped or reflected."""
+    def inside(p, n):
+        if padding_mode == "border":
+            return p.clamp(0, n - 1)
+        return _reflect(p, n, align_corners) if padding_mode == "reflection" else p
+
+    h, w = x.shape[-2:]
+    columns, rows = (_cubic_weights(t) for t in part)
+    y = 0
+    for i, down in enumerate(rows):
+        for j, across in enumerate(columns):
+            pixel = _pick(x, inside(low[0] + (j - 1), w), inside(low[1] + (i - 1), h))
+            y = y + pixel * (across * down).unsqueeze(1)
     return y
 
 

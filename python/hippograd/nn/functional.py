@@ -60,15 +60,23 @@ def bilinear(input1, input2, weight, bias=None):
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Rows of `weight` (V, D) by index.   input: (...) -> (..., D). Rows `padding_idx` get no gradient."""
-    if scale_grad_by_freq or sparse:
-        raise NotImplementedError("embedding: scale_grad_by_freq and sparse are not supported")
+    if sparse:
+        raise NotImplementedError("embedding: sparse gradients are not supported")
     if padding_idx is not None:
         if not -weight.shape[0] <= padding_idx < weight.shape[0]:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= weight.shape[0]
     if max_norm is not None:
         _composed.renormalise_rows_(weight, input, max_norm, norm_type)
-    return _C.embedding(weight, input, -1 if padding_idx is None else padding_idx)
+    rows = _C.embedding(weight, input, -1 if padding_idx is None else padding_idx)
+    return _per_frequency(rows, input, weight.shape[0]) if scale_grad_by_freq and rows.requires_grad else rows
+
+
+def _per_frequency(rows, index, count):
+    """The same rows; their gradient divided by how often their index stands in the batch."""
+    times = _C.bincount(index.reshape(-1).to(_C.int64), minlength=count)[index.to(_C.int64)].unsqueeze(-1)
+    constant = rows.detach()
+    return constant + (rows - constant) / times.to(rows.dtype)
 
 
 def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode="mean",
@@ -89,6 +97,7 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
         spans = list(zip(ends[:-1], ends[1:]))
         bags = [input[a:b] for a, b in spans]
         weights = None if per_sample_weights is None else [per_sample_weights[a:b] for a, b in spans]
+    times = _C.bincount(input.reshape(-1), minlength=weight.shape[0]) if scale_grad_by_freq else None
     rows = []
     for i, bag in enumerate(bags):
         scale = None if weights is None else weights[i]
@@ -96,6 +105,8 @@ def embedding_bag(input, weight, offsets=None, max_norm=None, norm_type=2, scale
             keep = bag != padding_idx % weight.shape[0]
             bag, scale = bag[keep], None if scale is None else scale[keep]
         e = embedding(bag, weight, None, max_norm, norm_type)                # (L_i, D)
+        if times is not None:
+            e = e.detach() + (e - e.detach()) / times[bag].unsqueeze(-1).to(e.dtype)
         if scale is not None:
             e = e * scale.unsqueeze(-1)
         rows.append(weight.new_zeros(weight.shape[1]) if bag.numel() == 0 else
@@ -463,13 +474,27 @@ def max_pool2d_with_indices(input, kernel_size, stride=None, padding=0, dilation
     return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, True)
 
 
+def _max_unpool(n, input, indices, kernel_size, stride, padding, output_size):
+    """Over the last n dims: each value back where `max_pool(return_indices=True)` found it; zero elsewhere."""
+    k, s, p, _ = _pool_args(kernel_size, stride, padding, 1, n)
+    size = [(m - 1) * s[i] - 2 * p[i] + k[i] for i, m in enumerate(input.shape[-n:])]
+    size = size if output_size is None else list(output_size)[-n:]
+    flat = _C.zeros(*input.shape[:-n], math.prod(size), dtype=input.dtype, device=input.device)
+    if indices.numel() and int(indices.max()) >= flat.shape[-1]:
+        raise RuntimeError(f"max_unpool{n}d: found an invalid max index: {int(indices.max())} (output volumes are of size {size})")
+    return flat.scatter(-1, indices.flatten(-n), input.flatten(-n)).unflatten(-1, size)
+
+
+def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-    """Puts each value back where `max_pool2d(return_indices=True)` found it; zero elsewhere."""
-    k, s, p, _ = _pool_args(kernel_size, stride, padding, 1, 2)
-    size = [(n - 1) * s[i] - 2 * p[i] + k[i] for i, n in enumerate(input.shape[-2:])]
-    size = size if output_size is None else list(output_size)[-2:]
-    flat = _C.zeros(*input.shape[:-2], size[0] * size[1], dtype=input.dtype, device=input.device)
-    return flat.scatter(-1, indices.flatten(-2), input.flatten(-2)).unflatten(-1, size)
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
 
 
 def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
@@ -511,6 +536,11 @@ def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     return (y.sign() * y.abs().relu() * (kh * kw)) ** (1.0 / norm_type)
 
 
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    y = avg_pool3d(input ** norm_type, kernel_size, stride, 0, ceil_mode)
+    return (y.sign() * y.abs().relu() * math.prod(triple(kernel_size))) ** (1.0 / norm_type)
+
+
 def adaptive_avg_pool1d(input, output_size):
     """Mean over L' nearly equal windows: window i is [floor(i L / L'), ceil((i + 1) L / L')).   (..., L) -> (..., L')"""
     return _composed.adaptive_avg_pool(input, single(output_size))
@@ -532,6 +562,11 @@ def adaptive_max_pool1d(input, output_size, return_indices=False):
 
 def adaptive_max_pool2d(input, output_size, return_indices=False):
     values, indices = _composed.adaptive_max_pool(input, pair(output_size))
+    return (values, indices) if return_indices else values
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    values, indices = _composed.adaptive_max_pool(input, triple(output_size))
     return (values, indices) if return_indices else values
 
 
@@ -558,6 +593,14 @@ def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+def upsample_nearest(input, size=None, scale_factor=None):
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
 def affine_grid(theta, size, align_corners=None):
     """Sampling positions of an affine map.   theta: (B, 2, 3), size (B, C, H, W) -> (B, H, W, 2)"""
     return _composed.affine_grid(theta, size, align_corners)
@@ -565,8 +608,8 @@ def affine_grid(theta, size, align_corners=None):
 
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Values of pictures at positions in [-1, 1].   (B, C, H, W), (B, OH, OW, 2) -> (B, C, OH, OW)"""
-    if mode not in ("bilinear", "nearest"):
-        raise ValueError(f"nn.functional.grid_sample(): expected mode to be 'bilinear' or 'nearest', but got: '{mode}'")
+    if mode not in ("bilinear", "nearest", "bicubic"):
+        raise ValueError(f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError("nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but "
                          f"got: '{padding_mode}'")
@@ -616,6 +659,8 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`"""
+    x1, x2 = _C.broadcast_tensors(x1, x2)
+    x1, x2 = (x if x.is_floating_point() or x.is_complex() else x.to(_C.get_default_dtype()) for x in (x1, x2))
     n1 = x1.norm(2, dim, keepdim=True).clamp(min=eps)
     n2 = x2.norm(2, dim, keepdim=True).clamp(min=eps)
     return ((x1 / n1) * (x2 / n2)).sum(dim)
@@ -872,4 +917,7 @@ def multi_head_attention_forward(query, key, value, embed_dim_to_check, num_head
 elu_ = lambda input, alpha=1.0: elu(input, alpha, True)
 leaky_relu_ = lambda input, negative_slope=0.01: leaky_relu(input, negative_slope, True)
 selu_ = lambda input: selu(input, True)
+celu_ = lambda input, alpha=1.0: celu(input, alpha, True)
+threshold_ = lambda input, *args, **kwargs: threshold(input, *args, inplace=True, **kwargs)
+rrelu_ = lambda input, lower=1.0 / 8, upper=1.0 / 3, training=False: rrelu(input, lower, upper, training, True)
 hardtanh_ = lambda input, min_val=-1.0, max_val=1.0: hardtanh(input, min_val, max_val, True)

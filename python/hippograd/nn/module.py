@@ -395,7 +395,7 @@ class Module:
         own = collections.OrderedDict(
             ((f"{path}.{name}" if path else name), (module, name, tensor))
             for path, module in self.named_modules(remove_duplicate=False) for name, tensor in module._own_state())
-        missing = [k for k in own if k not in state_dict]
+        missing = [k for k in own if k not in state_dict and not k.endswith("num_batches_tracked")]   # older files lack these
         unexpected = [k for k in state_dict if k not in own]
         misfits = [m for k, (_, _, t) in own.items() if k in state_dict for m in _misfit(k, state_dict[k], t)]
         problems = list(misfits)

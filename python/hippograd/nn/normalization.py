@@ -141,6 +141,16 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
+class SyncBatchNorm(_BatchNorm):
+    """BatchNorm over any picture or volume; one process, so there is nothing to synchronise."""
+    dims = (2, 3, 4, 5)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """The module itself: its batch norms already see the whole batch."""
+        return module
+
+
 class _InstanceNorm(_RunningNorm):
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=False, track_running_stats=False, device=None,
                  dtype=None, *, bias=True):

@@ -37,14 +37,34 @@ class MaxPool3d(_MaxPool):
     function = staticmethod(F.max_pool3d)
 
 
-class MaxUnpool2d(Module):
-    """Undoes MaxPool2d by its indices; other entries are 0."""
+class _MaxUnpool(Module):
+    function = None
 
     def __init__(self, kernel_size, stride=None, padding=0):
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        spread = type(self).spread
+        self.kernel_size, self.padding = spread(kernel_size), spread(padding)
+        self.stride = spread(kernel_size if stride is None else stride)
 
     def forward(self, input, indices, output_size=None):
-        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+        return type(self).function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxUnpool1d(_MaxUnpool):
+    """Undoes MaxPool1d by its indices; other entries are 0."""
+    function, spread = staticmethod(F.max_unpool1d), staticmethod(F.single)
+
+
+class MaxUnpool2d(_MaxUnpool):
+    """Undoes MaxPool2d by its indices; other entries are 0."""
+    function, spread = staticmethod(F.max_unpool2d), staticmethod(F.pair)
+
+
+class MaxUnpool3d(_MaxUnpool):
+    """Undoes MaxPool3d by its indices; other entries are 0."""
+    function, spread = staticmethod(F.max_unpool3d), staticmethod(F.triple)
 
 
 class AvgPool1d(Module):
@@ -133,6 +153,11 @@ class AdaptiveMaxPool2d(_AdaptiveMax):
     function = staticmethod(F.adaptive_max_pool2d)
 
 
+class AdaptiveMaxPool3d(_AdaptiveMax):
+    """(B, C, D, H, W) -> (B, C, *output_size)"""
+    function = staticmethod(F.adaptive_max_pool3d)
+
+
 class _LPPool(Module):
     function = None
 
@@ -155,6 +180,11 @@ class LPPool1d(_LPPool):
 class LPPool2d(_LPPool):
     """(sum of x^p over each window)^(1/p)"""
     function = staticmethod(F.lp_pool2d)
+
+
+class LPPool3d(_LPPool):
+    """(sum of x^p over each window)^(1/p)"""
+    function = staticmethod(F.lp_pool3d)
 
 
 class Upsample(Module):

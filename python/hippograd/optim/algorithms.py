@@ -219,6 +219,48 @@ class RAdam(Optimizer):
         p.add_(step, alpha=-lr)
 
 
+class Adafactor(Optimizer):
+    """Second moments of matrices as the product of row and column means (Shazeer & Stern 2018), no first moment.
+
+        1 - b2 = t^beta2_decay;   r, c <- moving means of g^2 over columns, rows;   v = r c / mean(r)
+        u = g / max(sqrt(v), eps1);   p <- p - max(eps2, rms(p)) min(lr, 1 / sqrt(t)) u / max(1, rms(u) / d)
+    """
+
+    def __init__(self, params, lr=1e-2, beta2_decay=-0.8, eps=(None, 1e-3), d=1.0, weight_decay=0.0, *, foreach=None,
+                 maximize=False):
+        check_range("learning rate", lr)
+        check_range("weight_decay value", weight_decay)
+        if beta2_decay > 0:
+            raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
+        if d < 1:
+            raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
+        super().__init__(params, dict(lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, foreach=foreach,
+                                      maximize=maximize))
+
+    def _update(self, p, g, state, group):
+        if not state:
+            state["step"] = _C.tensor(0.0)
+            if g.dim() > 1:
+                state["row_var"], state["col_var"] = g.new_zeros(*g.shape[:-1], 1), g.new_zeros(*g.shape[:-2], 1, g.shape[-1])
+            else:
+                state["variance"] = _C.zeros_like(g)
+        t, lr, (eps1, eps2) = _count(state), float(group["lr"]), group["eps"]
+        eps1 = _C.finfo(p.dtype).eps if eps1 is None else eps1
+        fresh, rate = t ** group["beta2_decay"], min(lr, 1 / math.sqrt(t))
+        rate *= max(eps2, p.detach().norm().item() / math.sqrt(p.numel()))
+        if group["weight_decay"] != 0:
+            p.mul_(1 - lr * group["weight_decay"])
+        square = g * g
+        if g.dim() > 1:
+            row = state["row_var"].lerp_(square.mean(-1, keepdim=True), fresh)
+            column = state["col_var"].lerp_(square.mean(-2, keepdim=True), fresh)
+            v = row @ column / row.mean(-2, keepdim=True).clamp(min=eps1)
+        else:
+            v = state["variance"].lerp_(square, fresh)
+        u = g * v.clamp(min=eps1 * eps1).rsqrt()
+        p.add_(u, alpha=-rate / max(1.0, u.norm().item() / (math.sqrt(u.numel()) * group["d"])))
+
+
 class Adamax(Optimizer):
     """Adam with the infinity norm: u <- max(b2 u, |g| + eps);  p <- p - lr / (1 - b1^t) m / u"""
 

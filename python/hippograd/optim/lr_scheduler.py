@@ -31,7 +31,7 @@ class LRScheduler:
         self._initial_step()
 
     def _initial_step(self):
-        self._is_initial = True
+        self._is_initial, self._get_lr_called_within_step = True, False
         self.step()
         self._is_initial = False
 

@@ -14,14 +14,43 @@ def get_ema_avg_fn(decay=0.999):
     return lambda averaged, current, count: decay * averaged + (1 - decay) * current
 
 
+def get_swa_avg_fn():
+    """avg <- avg + (p - avg) / (count + 1)"""
+    return lambda averaged, current, count: averaged + (current - averaged) / (count + 1)
+
+
+def get_ema_multi_avg_fn(decay=0.999):
+    """The same as `get_ema_avg_fn` on lists of tensors, in place."""
+    if not 0 <= decay <= 1:
+        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+
+    @no_grad()
+    def update(averaged, current, count):
+        for mine, theirs in zip(averaged, current):
+            mine.copy_(decay * mine + (1 - decay) * theirs)
+
+    return update
+
+
+def get_swa_multi_avg_fn():
+    """The same as `get_swa_avg_fn` on lists of tensors, in place."""
+    @no_grad()
+    def update(averaged, current, count):
+        for mine, theirs in zip(averaged, current):
+            mine.copy_(mine + (theirs - mine) / (count + 1))
+
+    return update
+
+
 class AveragedModel(Module):
     """A copy of `model` (as `.module`) whose parameters are the running average of those passed to `update_parameters`."""
 
     def __init__(self, model, device=None, avg_fn=None, multi_avg_fn=None, use_buffers=False):
         self.module = deepcopy(model)
         self.register_buffer("n_averaged", _C.tensor(0, dtype=_C.int64))
-        self.avg_fn = avg_fn or (lambda averaged, current, count: averaged + (current - averaged) / (count + 1))
-        self.use_buffers = use_buffers
+        if avg_fn is not None and multi_avg_fn is not None:
+            raise AssertionError("Only one of avg_fn and multi_avg_fn should be provided")
+        self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn or get_swa_avg_fn(), multi_avg_fn, use_buffers
 
     def forward(self, *args, **kwargs):
         return self.module(*args, **kwargs)
@@ -30,11 +59,19 @@ class AveragedModel(Module):
     def update_parameters(self, model):
         count = int(self.n_averaged)
         for mine, theirs in zip(self.module.parameters(), model.parameters()):
-            mine.copy_(theirs.detach() if count == 0 else self.avg_fn(mine.detach(), theirs.detach(), count))
+            self._update(mine.detach(), theirs.detach(), count)
         for mine, theirs in zip(self.module.buffers(), model.buffers()):
-            averaged = self.use_buffers and count > 0 and mine.is_floating_point()
-            mine.copy_(self.avg_fn(mine, theirs, count) if averaged else theirs)
+            averaged = self.use_buffers and mine.is_floating_point()
+            self._update(mine, theirs, count if averaged else 0)
         self.n_averaged.add_(1)
+
+    def _update(self, mine, theirs, count):
+        if count == 0:
+            mine.copy_(theirs)
+        elif self.multi_avg_fn is not None:
+            self.multi_avg_fn([mine], [theirs], count)
+        else:
+            mine.copy_(self.avg_fn(mine, theirs, count))
 
 
 class SWALR(LRScheduler):

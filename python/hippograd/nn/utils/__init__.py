@@ -44,8 +44,29 @@ def skip_init(module_cls, *args, **kwargs):
     return module_cls(*args, **kwargs)
 
 
+def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
+    """Weight and bias of a convolution that does what the convolution and the (evaluating) batch norm after it do."""
+    from ..parameter import Parameter
+    scale = (bn_rv + bn_eps).rsqrt() * (1 if bn_w is None else bn_w)
+    shape = [1, -1] if transpose else [-1, 1]
+    weight = conv_w * scale.reshape(shape + [1] * (conv_w.dim() - 2))
+    bias = ((0 if conv_b is None else conv_b) - bn_rm) * scale + (0 if bn_b is None else bn_b)
+    return Parameter(weight.detach(), conv_w.requires_grad), Parameter(bias.detach(), conv_w.requires_grad)
+
+
+def fuse_conv_bn_eval(conv, bn, transpose=False):
+    """One convolution in place of two layers in eval mode."""
+    from copy import deepcopy
+    if conv.training or bn.training:
+        raise AssertionError("Fusion only for eval!")
+    fused = deepcopy(conv)
+    fused.weight, fused.bias = fuse_conv_bn_weights(fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight,
+                                                    bn.bias, transpose)
+    return fused
+
+
 def __getattr__(name):
-    if name in ("parametrize", "parametrizations"):  # they import layers, which import this package
+    if name in ("parametrize", "parametrizations", "prune"):  # they import layers, which import this package
         import importlib
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

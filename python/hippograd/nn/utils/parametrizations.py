@@ -1,7 +1,8 @@
-"""weight_norm and spectral_norm as parametrizations.
+"""weight_norm, spectral_norm and orthogonal as parametrizations.
 
     weight_norm    w = g v / |v|                    g: norm along every dim but `dim`
     spectral_norm  w = W / sigma, sigma = u^T W v   u, v: left and right singular vectors, by power iteration
+    orthogonal     w = Q_0 exp(A - A^T) or Q_0 (I + S / 2) (I - S / 2)^-1, S = A - A^T; columns (or rows) orthonormal
 """
 
 from ... import _C
@@ -75,3 +76,46 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     if dim is None:
         dim = 1 if type(module).__name__.startswith("ConvTranspose") else 0
     return register_parametrization(module, name, _SpectralNorm(getattr(module, name), n_power_iterations, dim, eps))
+
+
+class _Orthogonal(Module):
+    """Tall matrices (wide ones are transposed first): the first k columns of an n x n orthogonal matrix."""
+
+    def __init__(self, weight, orthogonal_map):
+        self.map = orthogonal_map
+        tall = weight if weight.shape[-2] >= weight.shape[-1] else weight.mT
+        q, r = _C.linalg_qr(tall.detach().double(), "complete")
+        k = tall.shape[-1]
+        q[..., :k] = q[..., :k] * r.diagonal(0, -2, -1).sign().unsqueeze(-2)     # the given weight itself, if it is orthogonal
+        self.register_buffer("base", q.to(weight.dtype))
+
+    def forward(self, x):
+        wide = x.shape[-2] < x.shape[-1]
+        x = x.mT if wide else x
+        n, k = x.shape[-2:]
+        a = x.tril(-1)
+        a = a if n == k else _C.pad(a, (0, n - k))
+        skew = a - a.mT                                                           # (..., n, n)
+        if self.map == "matrix_exp":
+            turn = _C.matrix_exp(skew)
+        else:
+            eye = _C.eye(n, dtype=x.dtype)
+            turn = _C.linalg_solve(eye - skew / 2, eye + skew / 2)
+        q = (self.base @ turn)[..., :k]
+        return q.mT if wide else q
+
+    def right_inverse(self, value):
+        return value * 0
+
+
+def orthogonal(module, name="weight", orthogonal_map=None, *, use_trivialization=True):
+    """The weight stays orthogonal whatever the optimizer does: it is Q_0 times the exponential of a skew matrix."""
+    weight = getattr(module, name)
+    if weight.dim() < 2:
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.dim()} dimensions.")
+    orthogonal_map = orthogonal_map or "matrix_exp"
+    if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
+        raise ValueError(f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}')
+    if orthogonal_map == "householder":
+        raise NotImplementedError("orthogonal: orthogonal_map='householder' is not supported; use 'matrix_exp' or 'cayley'")
+    return register_parametrization(module, name, _Orthogonal(weight, orthogonal_map))
