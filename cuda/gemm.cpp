@@ -238,7 +238,7 @@ bool gemm_cublas(const Gemm& g) {
 }
 
 void gemm(const Gemm& g) {
-  if (g.m == 0 || g.n == 0 || g.batch == 0 || gemm_cublas(g)) return;
+  if (g.m == 0 || g.n == 0 || g.batch == 0 || gemm_small(g) || gemm_cublas(g)) return;
   if (g.bias && !is_half(g.type)) {   // a sum in half precision is rounded once: gemm_tiled adds the bias before that
     Gemm product = g;
     product.bias = nullptr;

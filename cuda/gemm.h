@@ -4,7 +4,8 @@
 //   d_s = a_s b_s  + bias  (+ d_s)     s = 0 .. batch - 1     a_s (m, k)   b_s (k, n)   bias (n,), for every row   d_s (m, n)
 //
 // Element (i, j) of a_s lies at a + s a_step + i a_row + j a_col, in elements; steps may be 0, d has unit columns. Floating types
-// go to cuBLASLt (cuda/gemm.cpp) where it takes the layout, the rest to kernels of our own (cuda/gemm_tiled.cu).
+// go to cuBLASLt (cuda/gemm.cpp) where it takes the layout, small f32 products and the rest to kernels of our own
+// (cuda/gemm_small.cu, cuda/gemm_tiled.cu).
 // Sums: f32 and complex64 in fp32, or with the operands rounded to tf32 if allow_tf32(true) was called; bf16 and f16 in fp32,
 // rounded once; f64 and complex128 in fp64; integers wrap around.
 #include <cstdint>
@@ -25,6 +26,7 @@ struct Gemm {
 };
 
 void gemm(const Gemm& g);          // on the current stream
+bool gemm_small(const Gemm& g);    // false: not a small f32 product in aligned packs (nothing was launched)
 bool gemm_cublas(const Gemm& g);   // false: cuBLASLt has no kernel for this type or layout (nothing was launched)
 void gemm_tiled(const Gemm& g);    // any strides, any type
 void add_bias(const Gemm& g);      // d_sij += bias_j, nothing else

@@ -53,6 +53,7 @@ void expect_close(const Array& got, const Array& want, DType t) {
 // ---- matrix products ----
 using View = std::function<Array(const Array&)>;
 Array same(const Array& x) { return x; }
+Array turn(const Array& x) { return x.transpose(-2, -1); }
 
 struct Product {
   const char* name;
@@ -64,7 +65,7 @@ struct Product {
 const std::vector<Product>& products() {
   static const std::vector<Product> all = {
       {"plain", {130, 70}, {70, 90}, same, same, {130, 90}, true},
-      {"transposed", {70, 130}, {90, 70}, [](const Array& x) { return x.transpose(0, 1); }, [](const Array& x) { return x.transpose(0, 1); }, {130, 90}, true},
+      {"transposed", {70, 130}, {90, 70}, turn, turn, {130, 90}, true},
       {"heads, looped", {2, 9, 3, 8}, {2, 7, 3, 8}, [](const Array& x) { return x.permute({0, 2, 1, 3}); },
        [](const Array& x) { return x.permute({0, 2, 3, 1}); }, {2, 3, 9, 7}},
       {"heads, copied", {6, 9, 8, 8}, {6, 7, 8, 8}, [](const Array& x) { return x.permute({0, 2, 1, 3}); },
@@ -78,7 +79,7 @@ const std::vector<Product>& products() {
       {"a shared matrix times vectors", {40, 16}, {11, 16, 1}, [](const Array& x) { return x.expand({11, 40, 16}); }, same, {11, 40, 1}},
       {"rows between other rows", {7, 5, 16}, {16, 20}, [](const Array& x) { return x.transpose(0, 1); }, [](const Array& x) { return x.expand({5, 16, 20}); },
        {5, 7, 20}, true},
-      {"added up in place", {6, 10, 16}, {6, 10, 20}, [](const Array& x) { return x.transpose(1, 2); }, same, {1, 16, 20}},
+      {"added up in place", {6, 10, 16}, {6, 10, 20}, turn, same, {1, 16, 20}},
       {"added up by a copy", {6, 16, 10}, {6, 10, 20}, same, same, {1, 16, 20}, true},
       {"added up, first of two", {6, 3, 16, 10}, {6, 3, 10, 20}, same, same, {1, 3, 16, 20}},
       {"added up, last of two", {3, 6, 16, 10}, {6, 10, 20}, same, [](const Array& x) { return x.expand({3, 6, 10, 20}); }, {3, 1, 16, 20}},
@@ -86,6 +87,12 @@ const std::vector<Product>& products() {
       {"many batches", {70000, 2, 3}, {70000, 3, 2}, same, same, {70000, 2, 2}},
       {"a long sum", {8, 20000}, {20000, 9}, same, same, {8, 9}, true},
       {"overlapping windows", {200}, {16, 12}, [](const Array& x) { return x.unfold(0, 16, 3); }, same, {62, 12}},
+      {"small, k along memory in both", {132, 96}, {100, 96}, same, turn, {132, 100}, true},
+      {"small, k along memory in a", {132, 96}, {96, 100}, same, same, {132, 100}, true},
+      {"small, k along memory in b", {128, 132}, {100, 128}, turn, turn, {132, 100}},
+      {"small, a long sum", {1000, 96}, {1000, 72}, turn, same, {96, 72}},
+      {"small, a longer sum", {4100, 64}, {4100, 48}, turn, same, {64, 48}},
+      {"small, batches", {5, 64, 36}, {5, 36, 64}, same, same, {5, 64, 64}},
       {"no terms", {5, 0}, {0, 6}, same, same, {5, 6}, true},
   };
   return all;
