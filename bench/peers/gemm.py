@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Matrix products on CUDA beside PyTorch's, in one process, alternating: time on the device and of the calling thread.
 
-    python bench/peers/gemm.py [--quick] [--ranks] [--json FILE]
+    python bench/peers/gemm.py [--quick] [--ranks] [--dtypes float32,tf32] [--json FILE]
 
 Device time: launches are queued behind a kernel that spins, so the host's speed does not count; both libraries run on the
 default stream, where PyTorch's events time either. Best of several rounds of alternating blocks. `ratio` is PyTorch's time
@@ -109,7 +109,7 @@ def ranks(options):
     """Times of every rank, each in a process of its own; rows as printed by --ours."""
     times = []
     for rank in range(6):
-        out = subprocess.run([sys.executable, __file__, "--ours"], env=os.environ | {"HIPPOGRAD_BLAS_RANK": str(rank)}, capture_output=True, text=True, check=True)
+        out = subprocess.run([sys.executable, __file__, "--ours", "--dtypes", options.dtypes], env=os.environ | {"HIPPOGRAD_BLAS_RANK": str(rank)}, capture_output=True, text=True, check=True)
         times.append(json.loads(out.stdout))
     for i, first in enumerate(times[0]):
         row = [t[i]["us"] for t in times]
@@ -121,11 +121,12 @@ def ranks(options):
             json.dump(times, f)
 
 
-def ours_only():
+def ours_only(dtypes):
     rows = []
-    for dtype in ("float32", "bfloat16"):
+    for dtype in dtypes:
+        hg.backends.cuda.matmul.allow_tf32 = dtype == "tf32"
         for what, a, b, mode in SHAPES:
-            product = Product(a, b, mode, dtype)
+            product = Product(a, b, mode, "float32" if dtype == "tf32" else dtype)
             for _ in range(3):
                 product.ours()
             once = device_time(product.ours, 3)
@@ -151,6 +152,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds")
     parser.add_argument("--ranks", action="store_true", help="times of the other algorithms on cuBLASLt's list")
     parser.add_argument("--ours", action="store_true", help="only our times, as JSON")
+    parser.add_argument("--dtypes", default="float32,bfloat16,tf32", help="some of float32,bfloat16,tf32")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     torch.set_grad_enabled(False)
@@ -158,12 +160,12 @@ def main():
         return ranks(options)
     if options.ours:
         with hg.no_grad():
-            return ours_only()
+            return ours_only(options.dtypes.split(","))
     rows = []
     print(f"{torch.cuda.get_device_name()}, PyTorch {torch.__version__}, CUDA {torch.version.cuda}")
     print(f"{'dtype':9} {'what':10} {'a':>20} {'b':>20} {'ours us':>9} {'torch us':>9} {'TFLOP/s':>8} {'ratio':>6} {'error':>8}")
     with hg.no_grad():
-        for dtype in ("float32", "bfloat16", "tf32"):
+        for dtype in options.dtypes.split(","):
             tf32 = dtype == "tf32"
             torch.backends.cuda.matmul.allow_tf32 = tf32
             hg.backends.cuda.matmul.allow_tf32 = tf32
