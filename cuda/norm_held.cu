@@ -40,21 +40,33 @@ template <class T, int K, bool kWarp> struct HeldWeight {
   static size_t bytes(int threads) { return kWarp ? 0 : size_t(threads) * P * 16; }
 };
 
-// 1 / sqrt(mean + eps), mean = sum d^2 / n. Squares that leave the range of A are scaled by the largest element first.
+// 1 / sqrt(mean + eps), mean = sum d^2 / n. Squares that leave the range of A are scaled by a power of two near the largest
+// element first (two factors, each of which A holds).
 template <class A, int K, class AnyTeam> HIPPOGRAD_DEVICE A inverse_rms(double mean, int n, double eps, const A (&d)[K], AnyTeam& team) {
   if ((mean >= 1e-30 && mean <= 3.4028234663852886e38) || mean != mean) return A(1) / sqrt(A(mean + eps));
-  A largest = 0;
-  double sum = 0;
+  A largest = 0, sum = 0;
 #pragma unroll
   for (int k = 0; k < K; ++k) largest = Larger()(largest, fabs(d[k]));
   largest = team.join(largest, A(0), Larger());
   if (largest == 0) return A(1 / sqrt(eps));
   if (isinf(largest)) return A(0);
-  const double inverse = 1 / double(largest), relative = sqrt(eps) * inverse;   // sqrt(mean + eps) = largest sqrt(sum / n + eps / largest^2)
+  const int exponent = ilogbf(largest);
+  const A half = ldexpf(A(1), -(exponent / 2)), rest = ldexpf(A(1), -(exponent - exponent / 2));
 #pragma unroll
-  for (int k = 0; k < K; ++k) sum += (d[k] * inverse) * (d[k] * inverse);
-  return A(inverse / sqrt(team.join(sum, 0.0, Plus()) / n + relative * relative));
+  for (int k = 0; k < K; ++k) sum += (d[k] * half * rest) * (d[k] * half * rest);
+  const double factor = double(half) * double(rest);   // 1 / sqrt(mean + eps) = factor / sqrt(factor^2 (mean + eps))
+  return A(factor / sqrt(double(team.join(sum, A(0), Plus())) / n + factor * factor * eps));
 }
+
+// Mean and sum of squares about it, of n elements; two sets joined by the formula of Chan, Golub and LeVeque (1979). Each thread
+// forms those of its own elements in two passes, so one join per row is as good as two passes over the row.
+template <class A> struct Moments { A mean, m2, n; };
+struct JoinMoments {
+  template <class A> HIPPOGRAD_DEVICE Moments<A> operator()(const Moments<A>& a, const Moments<A>& b) const {
+    const A n = a.n + b.n, d = b.mean - a.mean, share = n > 0 ? __fdividef(b.n, n) : A(0);
+    return {a.mean + d * share, a.m2 + b.m2 + d * (d * share * a.n), n};   // no inf * 0 where b is empty
+  }
+};
 
 template <class T, int K, bool kWarp, bool kCluster, bool kCentre>
 __global__ void __launch_bounds__(kWarp ? 128 : 1024)
@@ -79,17 +91,30 @@ norm_fwd_kernel(const T* x, const T* w, const T* b, double eps, double inverse_n
       next.read(x + (r + team.count) * n, n, team);
       next_first = load(x[(r + team.count) * n]);
     }
+    double mean_square;
     if constexpr (kCentre) {
-      A mine = 0;
+      A sum = 0, held = 0;
 #pragma unroll
-      for (int k = 0; k < K; ++k) v[k] -= first, mine += v[k];
-      shift = A(team.join(double(mine), 0.0, Plus()) * inverse_n);
+      for (int k = 0; k < K; ++k) v[k] -= first, sum += v[k];
+#pragma unroll
+      for (int p = 0; p < Row::P; ++p) held += Row::column(team, p) < n ? A(Row::kV) : A(0);
+      const A mine = held > 0 ? __fdividef(sum, held) : A(0);
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        const A d = Row::column(team, k / Row::kV) < n ? v[k] - mine : A(0);
+        squares += d * d;
+      }
+      const Moments<A> all = team.join(Moments<A>{mine, squares, held}, Moments<A>{0, 0, 0}, JoinMoments());
+      shift = all.mean;
+      mean_square = double(all.m2) * inverse_n;
 #pragma unroll
       for (int k = 0; k < K; ++k) v[k] = Row::column(team, k / Row::kV) < n ? v[k] - shift : A(0);
-    }
+    } else {
 #pragma unroll
-    for (int k = 0; k < K; ++k) squares += v[k] * v[k];
-    const A scale = inverse_rms(team.join(double(squares), 0.0, Plus()) * inverse_n, n, eps, v, team);
+      for (int k = 0; k < K; ++k) squares += v[k] * v[k];
+      mean_square = double(team.join(squares, A(0), Plus())) * inverse_n;
+    }
+    const A scale = inverse_rms(mean_square, n, eps, v, team);
     if (team.rank == 0) {
       if constexpr (kCentre) stats[2 * r] = shift, stats[2 * r + 1] = scale;
       else stats[r] = scale;
@@ -113,11 +138,11 @@ norm_fwd_kernel(const T* x, const T* w, const T* b, double eps, double inverse_n
 
 template <class T, int K, bool kWarp, bool kCluster, bool kCentre>
 __global__ void __launch_bounds__(kWarp ? 128 : 512)
-norm_bwd_kernel(const T* x, const T* w, const compute_t<T>* stats, const T* dy, T* dx, compute_t<T>* partial, double inverse_n, int64_t rows, int n) {
+norm_bwd_kernel(const T* x, const T* w, const compute_t<T>* stats, const T* dy, T* dx, compute_t<T>* partial, compute_t<T> inverse_n, int64_t rows, int n) {
   using A = compute_t<T>;
   using Row = Held<T, K>;
   constexpr bool kAhead = !kWarp;   // warps: others' loads fill the time, the registers hold the sums
-  struct Two { double a, b; };
+  struct Two { A a, b; };
   extern __shared__ __align__(16) unsigned char memory[];
   Team<kWarp, kCluster> team;
   const HeldWeight<T, K, kWarp> weight(w, n, team, memory);
@@ -167,10 +192,10 @@ norm_bwd_kernel(const T* x, const T* w, const compute_t<T>* stats, const T* dy, 
     if (!dx) continue;
     A mean_g = 0, mean_gh;
     if constexpr (kCentre) {
-      const Two sums = team.join(Two{double(sum_g), double(sum_gh)}, Two{0, 0}, [](const Two& s, const Two& t) { return Two{s.a + t.a, s.b + t.b}; });
-      mean_g = A(sums.a * inverse_n), mean_gh = A(sums.b * inverse_n);
+      const Two sums = team.join(Two{sum_g, sum_gh}, Two{0, 0}, [](const Two& s, const Two& t) { return Two{s.a + t.a, s.b + t.b}; });
+      mean_g = sums.a * inverse_n, mean_gh = sums.b * inverse_n;
     } else {
-      mean_gh = A(team.join(double(sum_gh), 0.0, Plus()) * inverse_n);
+      mean_gh = team.join(sum_gh, A(0), Plus()) * inverse_n;
     }
 #pragma unroll
     for (int k = 0; k < K; ++k) g[k] = scale * ((kCentre ? g[k] - mean_g : g[k]) - hat[k] * mean_gh);
@@ -252,7 +277,7 @@ bool norm_bwd_held(bool centre, CArray x, CArray weight, CArray stats, CArray dy
     by_plan<T, false, 24>(*plan, [&]<int K, int V, bool kWarp, bool kCluster>() {
       with_centre(centre, [&]<bool kCentre>() {
         launch_teams(name, *plan, norm_bwd_kernel<T, K, kWarp, kCluster, kCentre>, w ? HeldWeight<T, K, kWarp>::bytes(plan->threads) : 0, xp, w,
-                     stats.data<A>(), dyp, to, sums.as<A>(), 1 / double(n), rows, int(n));
+                     stats.data<A>(), dyp, to, sums.as<A>(), A(1) / A(n), rows, int(n));
       });
     });
     add_pieces<T>(name, sums.as<A>(), teams, n, dw, db);

@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kWarp ? 128 : 1024) softmax_held(bool log_form
       mine += e;
       if (!log_form) v[k] = e;
     }
-    const A sum = A(team.join(double(mine), 0.0, Plus())), scale = log_form ? log(sum) : 1 / sum;
+    const A sum = team.join(mine, A(0), Plus()), scale = log_form ? log(sum) : 1 / sum;
 #pragma unroll
     for (int k = 0; k < K; ++k) v[k] = log_form ? v[k] - scale : v[k] * scale;
     Held<T, K, V>::write(y + r * n, n, team, v);
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kWarp ? 128 : 512) softmax_bwd_held(bool log_f
     }
 #pragma unroll
     for (int k = 0; k < K; ++k) mine += log_form ? d[k] : v[k] * d[k];
-    const A total = A(team.join(double(mine), 0.0, Plus()));
+    const A total = team.join(mine, A(0), Plus());
 #pragma unroll
     for (int k = 0; k < K; ++k) d[k] = log_form ? d[k] - exponential_of<T>(v[k]) * total : v[k] * (d[k] - total);
     Held<T, K, V>::write(dx + r * n, n, team, d);
