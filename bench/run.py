@@ -27,7 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--budget", type=float, default=0.5, help="seconds for a row of bench_ops")
+    parser.add_argument("--budget", type=float, default=0.5, help="seconds for a row")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--peers-only", action="store_true")
     group.add_argument("--ops-only", action="store_true")
@@ -38,7 +38,8 @@ def main():
     if not options.peers_only:
         jobs.append(("ops", [str(program), "--threads", str(options.threads), "--budget", str(options.budget), "--json"]))
     if not options.ops_only:
-        jobs.append(("peers", [sys.executable, str(ROOT / "bench/peers/ops.py"), "--threads", str(options.threads), "--bench-ops", str(program), "--json"]))
+        jobs.append(("peers", [sys.executable, str(ROOT / "bench/peers/ops.py"), "--threads", str(options.threads), "--budget",
+                               str(options.budget), "--bench-ops", str(program), "--json"]))
     for what, command in jobs:
         part = report.RESULTS / f"{what}.part"
         status = subprocess.run([*command, str(part)]).returncode

@@ -23,7 +23,6 @@ except ImportError as error:
 import hippograd as hg
 
 RNG = np.random.default_rng(0)
-BUDGET = 1.5                     # seconds for the runs of one row, beyond the first three
 
 
 def normal(*shape, scale=1.0, shift=0.0):
@@ -49,10 +48,10 @@ def quantiles(seconds):
 
 
 def interleave(ours, peer, runs):
-    """Times of both, in turn; short calls are repeated until a run lasts about 50 us."""
+    """Times of both, in turn: `runs` of each, or as many as --budget allows, but three. Short calls are repeated for 50 us."""
     calls = [max(1, min(1000, int(50e-6 / max(min(clock(f), clock(f)), 1e-8)))) for f in (ours, peer)]
     seconds = ([], [])
-    stop = time.perf_counter() + BUDGET
+    stop = time.perf_counter() + OPTIONS.budget
     while len(seconds[0]) < runs and (len(seconds[0]) < 3 or time.perf_counter() < stop):
         for k, f in enumerate((ours, peer)):
             seconds[k].append(clock(f, calls[k]))
@@ -403,15 +402,20 @@ def processor():
         return next((line.split(": ", 1)[1].strip() for line in file if line.startswith("model name")), "unknown")
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--only", help="sections, separated by commas: " + " ".join([*SECTIONS, "overhead", "training"]))
     parser.add_argument("--filter", default="", help="only ops whose name contains this")
     parser.add_argument("--bench-ops", default="build/bench/bench_ops", help="program that measures the machine's limits")
+    parser.add_argument("--budget", type=float, default=1.5, help="seconds for a row")
     parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main():
+    options = OPTIONS
     torch.set_num_threads(options.threads)
     hg.set_num_threads(options.threads)
     wanted = options.only.split(",") if options.only else [*SECTIONS, "overhead", "training"]
@@ -440,4 +444,5 @@ def main():
 
 
 if __name__ == "__main__":
+    OPTIONS = parse()
     main()
