@@ -202,7 +202,7 @@ template <class S> HIPPOGRAD_DEVICE void store_quad(S* p, const Quad& q) {
   Pack<S, kWide> out;
 #pragma unroll
   for (int c = 0; c < kWide; ++c) store(out.v[c], q.v[c]);
-  *reinterpret_cast<Pack<S, kWide>*>(p) = out;
+  store_pack(p, out);
 }
 
 template <class S, int K> struct FastConv {

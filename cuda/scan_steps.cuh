@@ -54,6 +54,16 @@ template <class View, class A> View view_of(A& x, std::string_view axes) {
 template <class T> Input<T> input(CArray x, std::string_view axes) { return view_of<Input<T>>(x, axes); }
 template <class T> Output<T> output(MArray x, std::string_view axes) { return view_of<Output<T>>(x, axes); }
 
+// A pack as one access. Assigned as a struct, the compiler would write 16-bit members one by one.
+template <class T, int N> HIPPOGRAD_DEVICE void store_pack(T* to, const Pack<T, N>& pack) {
+  constexpr size_t kBytes = sizeof(Pack<T, N>);
+  using Word = std::conditional_t<kBytes == 4, uint32_t, std::conditional_t<kBytes == 8, uint2, uint4>>;
+  static_assert(sizeof(Word) == kBytes);
+  Word word;
+  memcpy(&word, &pack, kBytes);
+  *reinterpret_cast<Word*>(to) = word;
+}
+
 // ---- real and complex numbers ----
 template <class T, bool C> struct Num;
 template <class T> struct Num<T, false> { T re = 0; };

@@ -8,6 +8,8 @@
 // of a warp by halving exchanges, over the warps of a block in shared memory, over blocks and batches by further kernels, always
 // in the order of the indices: no atomics. About 180 instructions per warp and step: 0.36 ms of issue at (8, 2048, 2048, 16);
 // memory 0.22 ms (f32). Split sequences: g is carried over the pieces as forward carries h.
+#include <optional>
+
 #include "cuda/selective_scan_fast.cuh"
 #include "cuda/selective_scan_fast.h"
 #include "cuda/selective_scan_prepare.cuh"
@@ -29,8 +31,7 @@ struct Gradients {
   const float* checkpoints;   // (B, chunks, N, D)
   const float* start;         // (B, splits, N, D): g behind each piece; or null
   Input<float> dlast;
-  void *du, *ddelta, *dz;     // like the streams, or null
-  int64_t du_b, du_t, ddelta_b, ddelta_t, dz_b, dz_t;
+  void *du, *ddelta, *dz;     // (B, L, D) contiguous, in the streams' dtype; dz: if there is a z
   float *dB, *dC;             // (B, G, tiles, L, N)
   float *dA, *dD, *dbias;     // (B splits, N, D), (B splits, D)
   Output<float> dinitial;
@@ -66,17 +67,17 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     load_gradients();
   }
   HIPPOGRAD_DEVICE void run() {
-    const int64_t begin = split * a.steps, end = min(begin + a.steps, a.L);
-    int64_t first = begin + (end - begin - 1) / kTileSteps * kTileSteps;
+    const int begin = int(split * a.steps), end = int(min(begin + a.steps, a.L));
+    int first = begin + (end - begin - 1) / kTileSteps * kTileSteps;
     start_fetching(first);
-    fetch(a.L - first);
+    fetch(int(a.L) - first);
     for (; first >= begin; first -= kTileSteps) {
       if (!kStateOnly) load_states(first / kTileSteps);
       wait_for_copies();
       __syncthreads();
-      prepare(a.L - first);
+      prepare(int(a.L) - first);
       __syncthreads();
-      const int fours = int(min(int64_t(kTileSteps), end - first) + 3) / 4;
+      const int fours = (min(kTileSteps, end - first) + 3) / 4;
       if (kStateOnly) {
         for (int step = 4 * fours - 1; step >= 0; --step) carry_back(step);
       } else {
@@ -87,7 +88,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
         }
       }
       __syncthreads();
-      if (first > begin) fetch(a.L - first + kTileSteps);
+      if (first > begin) fetch(int(a.L) - first + kTileSteps);
     }
     finish();
   }
@@ -115,7 +116,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
       h[0][i] = pair.x, h[1][i] = pair.y;
     }
   }
-  HIPPOGRAD_DEVICE void start_fetching(int64_t first) {
+  HIPPOGRAD_DEVICE void start_fetching(int first) {
     delta.start(a, rows_of<S>(a.delta, b, d0), a.delta.t, first, a.D - d0);
     if (a.dout.data) dout.start(a, rows_of<S>(a.dout, b, d0), a.dout.t, first, a.D - d0);
     if (a.z.data) z.start(a, rows_of<S>(a.z, b, d0), a.z.t, first, a.D - d0);
@@ -123,7 +124,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     B.start(a, rows_of(a.Bt, b, group), a.Bt.t, first, N);
     C.start(a, rows_of(a.Ct, b, group), a.Ct.t, first, N);
   }
-  HIPPOGRAD_DEVICE void fetch(int64_t left) {
+  HIPPOGRAD_DEVICE void fetch(int left) {
     delta.fetch(memory.delta, left), delta.advance(-1);
     C.fetch(memory.C, left), C.advance(-1);
     if (a.dout.data) dout.fetch(memory.dout, left), dout.advance(-1);
@@ -134,7 +135,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     }
     commit_copies();
   }
-  HIPPOGRAD_DEVICE void prepare(int64_t left) {
+  HIPPOGRAD_DEVICE void prepare(int left) {
     constexpr int kRows = Where::kThreads / Where::kPairs;   // steps of a pass
     const int p = threadIdx.x % Where::kPairs, row = threadIdx.x / Where::kPairs;
 #pragma unroll 4
@@ -184,7 +185,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
           h[r][i] = fmaf(power_of_2((r ? dt.y : dt.x) * rate[r][i]), h[r][i], (r ? in.y : in.x) * B_t[i]);
     }
   }
-  HIPPOGRAD_DEVICE void back_four(int64_t first, int step) {
+  HIPPOGRAD_DEVICE void back_four(int first, int step) {
     float decay[4][kPair][kStates], p[4][kPair][kStates];   // a_t, a_t h_{t-1}
 #pragma unroll
     for (int i = 0; i < kStates; ++i) {
@@ -240,14 +241,12 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     constexpr int kRounds = log2_of(Where::kGroups), kLeft = halved(2 * kStates, kRounds), kTwins = kRounds > 3 ? Where::kLanes * ((1 << (kRounds - 3)) - 1) : 0;
     const int begin = halving_sum<2 * kStates, 16, Where::kLanes>(dBC, at.lane);
     if (at.lane & kTwins) return;   // lanes that hold what another one holds
+    float* to = &memory.sums[at.warp][0][begin / kStates * N + kStates * at.state + begin % kStates];   // dB of four states, dC of four states
 #pragma unroll
-    for (int i = 0; i < kLeft; ++i) {
-      const int index = begin + i;   // dB of four states, dC of four states
-      memory.sums[at.warp][step % kFlush<N>][(index / kStates) * N + kStates * at.state + index % kStates] = dBC[i];
-    }
+    for (int i = 0; i < kLeft; ++i) to[unsigned(step) % kFlush<N> * (2 * N) + i] = dBC[i];
   }
   // kFlush steps from `step` on: over the warps, to the rows of this block.
-  HIPPOGRAD_DEVICE void flush(int64_t first, int step, int64_t end) {
+  HIPPOGRAD_DEVICE void flush(int first, int step, int end) {
     __syncthreads();
     for (int i = int(threadIdx.x); i < kFlush<N> * 2 * N; i += Where::kThreads) {
       const int k = i / (2 * N), column = i % (2 * N);
@@ -271,7 +270,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     f.dz = dout * fmaf(skip_d, u, y) * fmaf(z * sigmoid, 1 - sigmoid, sigmoid);
     return f;
   }
-  HIPPOGRAD_DEVICE void finish_four(int64_t first, int step, float (&y)[4 * kPair], float (&s)[4 * kPair], float (&v)[4 * kPair]) {
+  HIPPOGRAD_DEVICE void finish_four(int first, int step, float (&y)[4 * kPair], float (&s)[4 * kPair], float (&v)[4 * kPair]) {
     constexpr int kLeft = halved(4 * kPair, log2_of(Where::kLanes));
     const int begin = halving_sum<4 * kPair, Where::kLanes / 2, 1>(y, at.state);
     halving_sum<4 * kPair, Where::kLanes / 2, 1>(s, at.state);
@@ -281,7 +280,7 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
     for (int k = 0; k < (kLeft + 1) / 2; ++k) {
       const int t = step + begin / 2 + k;
       if (first + t >= a.L) break;
-      const int64_t time = a.time(first + t);
+      const int64_t to = (b * a.L + a.time(first + t)) * a.D + d;
       const float2 u_t = memory.u.pair(t, at.pair), raw = memory.delta.pair(t, at.pair), dt = memory.dt.pair(t, at.pair), dy = memory.dy.pair(t, at.pair);
       float2 z_t{0, 0}, dout_t{0, 0};
       if (a.z.data) z_t = memory.z.pair(t, at.pair);
@@ -291,30 +290,26 @@ template <class S, int N, bool kStateOnly> class BackwardBlock {
         const Finished e = finished(y[2 * k + 1], s[2 * k + 1], v[2 * k + 1], u_t.y, raw.y + own_bias.y, dt.y, dy.y, z_t.y, dout_t.y, skip.y);
         sum_D.x = fmaf(u_t.x, dy.x, sum_D.x), sum_D.y = fmaf(u_t.y, dy.y, sum_D.y);
         sum_bias.x += f.ddelta, sum_bias.y += e.ddelta;
-        put_pair(grad.du, grad.du_b, grad.du_t, time, f.du, e.du);
-        put_pair(grad.ddelta, grad.ddelta_b, grad.ddelta_t, time, f.ddelta, e.ddelta);
-        put_pair(grad.dz, grad.dz_b, grad.dz_t, time, f.dz, e.dz);
+        put_pair(grad.du, to, f.du, e.du);
+        put_pair(grad.ddelta, to, f.ddelta, e.ddelta);
+        if (a.z.data) put_pair(grad.dz, to, f.dz, e.dz);
       } else {
         const bool odd = begin & 1;
         const Finished f = odd ? finished(y[0], s[0], v[0], u_t.y, raw.y + own_bias.y, dt.y, dy.y, z_t.y, dout_t.y, skip.y)
                                : finished(y[0], s[0], v[0], u_t.x, raw.x + own_bias.x, dt.x, dy.x, z_t.x, dout_t.x, skip.x);
         (odd ? sum_D.y : sum_D.x) += odd ? u_t.y * dy.y : u_t.x * dy.x;
         (odd ? sum_bias.y : sum_bias.x) += f.ddelta;
-        put_one(grad.du, grad.du_b, grad.du_t, time, odd, f.du);
-        put_one(grad.ddelta, grad.ddelta_b, grad.ddelta_t, time, odd, f.ddelta);
-        put_one(grad.dz, grad.dz_b, grad.dz_t, time, odd, f.dz);
+        store(static_cast<S*>(grad.du)[to + odd], f.du);
+        store(static_cast<S*>(grad.ddelta)[to + odd], f.ddelta);
+        if (a.z.data) store(static_cast<S*>(grad.dz)[to + odd], f.dz);
       }
     }
   }
-  HIPPOGRAD_DEVICE void put_pair(void* to, int64_t stride_b, int64_t stride_t, int64_t time, float x, float y) const {
-    if (!to) return;
+  HIPPOGRAD_DEVICE static void put_pair(void* to, int64_t at, float x, float y) {
     Pack<S, 2> both;
     store(both.v[0], x);
     store(both.v[1], y);
-    *reinterpret_cast<Pack<S, 2>*>(static_cast<S*>(to) + b * stride_b + time * stride_t + d) = both;
-  }
-  HIPPOGRAD_DEVICE void put_one(void* to, int64_t stride_b, int64_t stride_t, int64_t time, bool odd, float x) const {
-    if (to) store(static_cast<S*>(to)[b * stride_b + time * stride_t + d + odd], x);
+    store_pack(static_cast<S*>(to) + at, both);
   }
   HIPPOGRAD_DEVICE void finish() {
     float totals[4] = {sum_D.x, sum_D.y, sum_bias.x, sum_bias.y};
@@ -367,16 +362,14 @@ template <class S, int N> void launch_backward(const FastScan& a, Gradients grad
   launch("selective_scan_bwd_fast", backward_kernel<S, N, false>, grid, Layout<N>::kThreads, sizeof(Memory<S, N>), a, grad);
 }
 
-// A gradient in the streams' dtype and layout: the array itself, or a temporary that is copied back at the end.
+// A gradient in the streams' dtype, contiguous: the array itself, or a temporary that is copied back at the end.
 struct Target {
   Array dense;
   Array& to;
-  Target(MArray x, DType dtype) : to(x) {
-    if (x.defined()) dense = has_channel_rows(x) && x.dtype() == dtype ? x : empty(x.shape(), dtype, x.device());
+  Target(MArray x, CArray stream, DType dtype) : to(x) {
+    dense = x.defined() && x.is_contiguous() && aligned16(x.raw()) && x.dtype() == dtype ? x : empty(stream.shape(), dtype, stream.device());
   }
-  void* data() { return dense.defined() ? dense.raw() : nullptr; }
-  int64_t stride(int d) const { return dense.defined() ? dense.strides()[d] : 0; }
-  void copy_back() { if (dense.defined() && dense.storage() != to.storage()) kernels::copy(dense, to); }
+  void copy_back() { if (to.defined() && dense.storage() != to.storage()) kernels::copy(dense, to); }
 };
 
 }  // namespace
@@ -387,15 +380,15 @@ bool fast_scan_backward(CArray u, CArray delta, CArray A, CArray Bt, CArray Ct, 
   const Prepared p(u, delta, A, Bt, Ct, D, z, delta_bias, options, dout);
   if (!p.taken) return false;
   const FastScan& a = p.scan;
-  Target to_u(du, p.dtype), to_delta(ddelta, p.dtype), to_z(dz, p.dtype);
+  Target to_u(du, u, p.dtype), to_delta(ddelta, u, p.dtype);
+  std::optional<Target> to_z;
+  if (z.defined()) to_z.emplace(dz, u, p.dtype);
   const int64_t block = a.N == 64 ? 32 : 64, tiles = (a.D / a.G + block - 1) / block, rows = a.B * a.G * tiles * a.L * a.N, pieces = a.B * a.splits;
   const Workspace row_memory(size_t(2 * rows) * sizeof(float)), sum_memory(size_t(pieces * a.D * (a.N + 2)) * sizeof(float));
   Gradients grad{};
   grad.checkpoints = checkpoints.data<float>();
   grad.dlast = input<float>(dlast_state, "bdn");
-  grad.du = to_u.data(), grad.du_b = to_u.stride(0), grad.du_t = to_u.stride(1);
-  grad.ddelta = to_delta.data(), grad.ddelta_b = to_delta.stride(0), grad.ddelta_t = to_delta.stride(1);
-  grad.dz = to_z.data(), grad.dz_b = to_z.stride(0), grad.dz_t = to_z.stride(1);
+  grad.du = to_u.dense.raw(), grad.ddelta = to_delta.dense.raw(), grad.dz = to_z ? to_z->dense.raw() : nullptr;
   grad.dB = row_memory.as<float>(), grad.dC = grad.dB + rows;
   grad.dA = sum_memory.as<float>(), grad.dD = grad.dA + pieces * a.D * a.N, grad.dbias = grad.dD + pieces * a.D;
   grad.dinitial = output<float>(dinitial_state, "bdn");
@@ -412,7 +405,8 @@ bool fast_scan_backward(CArray u, CArray delta, CArray A, CArray Bt, CArray Ct, 
   add_pieces("selective_scan_dA", grad.dA, dA, a.N, "dn");
   add_pieces("selective_scan_dD", grad.dD, dD, 1, "d");
   add_pieces("selective_scan_dbias", grad.dbias, ddelta_bias, 1, "d");
-  for (Target* t : {&to_u, &to_delta, &to_z}) t->copy_back();
+  to_u.copy_back(), to_delta.copy_back();
+  if (to_z) to_z->copy_back();
   return true;
 }
 

@@ -26,7 +26,7 @@ struct FastScan {
   Coefficients Bt, Ct;
   Input<float> A, skip, bias;
   int64_t steps, splits;      // L is cut into `splits` pieces of `steps` steps, a multiple of 32
-  HIPPOGRAD_DEVICE int64_t time(int64_t step) const { return reverse ? L - 1 - step : step; }
+  HIPPOGRAD_DEVICE int time(int step) const { return reverse ? int(L) - 1 - step : step; }
   HIPPOGRAD_DEVICE int64_t chunks() const { return (L + kScanChunk - 1) / kScanChunk; }
 };
 
@@ -64,8 +64,7 @@ HIPPOGRAD_DEVICE float quick_softplus(float x) {
   float p = 0.00523253717f;
   p = fmaf(p, e, -0.0295046102f), p = fmaf(p, e, 0.0782249272f), p = fmaf(p, e, -0.136631593f), p = fmaf(p, e, 0.191059664f);
   p = fmaf(p, e, -0.248429716f), p = fmaf(p, e, 0.333190948f), p = fmaf(p, e, -0.499994934f), p = fmaf(p, e, 0.99999994f);
-  const float y = fmaf(p, e, fmaxf(x, 0.f));
-  return x == x ? y : x;
+  return fmaf(p, e, fmaxf(x, 0.f));   // e is NaN if x is
 }
 
 // ---- shared memory ----
@@ -102,13 +101,13 @@ template <class S, int N, int kWidth> class Fetcher {
 
  public:
   // `rows`: the matrix of the steps, step 0 first in memory unless reversed; `first`: the step that the next tile begins with.
-  HIPPOGRAD_DEVICE void start(const FastScan& a, const S* rows, int64_t stride_t, int64_t first, int64_t width) {
+  HIPPOGRAD_DEVICE void start(const FastScan& a, const S* rows, int64_t stride_t, int first, int64_t width) {
     row = int(threadIdx.x) / kChunks, column = int(threadIdx.x) % kChunks * kPer;
     stride = a.reverse ? -stride_t : stride_t;
     from = rows + a.time(first + row) * stride_t + column;
     real = column < width && row < kTileSteps;
   }
-  template <class Tile> HIPPOGRAD_DEVICE void fetch(Tile& tile, int64_t left) const {   // `left`: steps from the tile's first on
+  template <class Tile> HIPPOGRAD_DEVICE void fetch(Tile& tile, int left) const {   // `left`: steps from the tile's first on
     S* to = &tile.at[row][column];
 #pragma unroll
     for (int pass = 0; pass < (kTileSteps + kRows - 1) / kRows; ++pass)

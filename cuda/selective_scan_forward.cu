@@ -60,18 +60,18 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
     load_states();
   }
   HIPPOGRAD_DEVICE void run() {
-    const int64_t begin = split * a.steps, end = min(begin + a.steps, a.L);
+    const int begin = int(split * a.steps), end = int(min(begin + a.steps, a.L));
     start_fetching(begin);
-    if (begin < end) fetch(memory.stage[0], a.L - begin);
-    for (int64_t first = begin; first < end; first += kTileSteps) {
-      const int stage = int((first - begin) / kTileSteps & 1);
+    if (begin < end) fetch(memory.stage[0], int(a.L) - begin);
+    for (int first = begin; first < end; first += kTileSteps) {
+      const int stage = (first - begin) / kTileSteps & 1;
       wait_for_copies();
       __syncthreads();
-      if (first + kTileSteps < end) fetch(memory.stage[stage ^ 1], a.L - first - kTileSteps);
-      prepare(memory.stage[stage], a.L - first);
+      if (first + kTileSteps < end) fetch(memory.stage[stage ^ 1], int(a.L) - first - kTileSteps);
+      prepare(memory.stage[stage], int(a.L) - first);
       __syncthreads();
       if (!kStateOnly && to.checkpoints && real) save(first / kTileSteps);
-      const int steps = int(min(int64_t(kTileSteps), end - first));
+      const int steps = min(kTileSteps, end - first);
       for (int step = 0; step < steps; step += 4) scan_four(memory.stage[stage], first, step);
     }
     finish();
@@ -91,14 +91,14 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
         else if (to.initial.data) h[r][i] = to.initial.at(b * to.initial.b + (d + r) * to.initial.d + n * to.initial.n);
       }
   }
-  HIPPOGRAD_DEVICE void start_fetching(int64_t first) {
+  HIPPOGRAD_DEVICE void start_fetching(int first) {
     u.start(a, rows_of<S>(a.u, b, d0), a.u.t, first, a.D - d0);
     delta.start(a, rows_of<S>(a.delta, b, d0), a.delta.t, first, a.D - d0);
     if (a.z.data) z.start(a, rows_of<S>(a.z, b, d0), a.z.t, first, a.D - d0);
     B.start(a, rows_of(a.Bt, b, group), a.Bt.t, first, N);
     C.start(a, rows_of(a.Ct, b, group), a.Ct.t, first, N);
   }
-  HIPPOGRAD_DEVICE void fetch(Stage<S, N>& s, int64_t left) {
+  HIPPOGRAD_DEVICE void fetch(Stage<S, N>& s, int left) {
     u.fetch(s.u, left), u.advance(1);
     delta.fetch(s.delta, left), delta.advance(1);
     B.fetch(s.B, left), B.advance(1);
@@ -108,7 +108,7 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
     }
     commit_copies();
   }
-  HIPPOGRAD_DEVICE void prepare(const Stage<S, N>& s, int64_t left) {
+  HIPPOGRAD_DEVICE void prepare(const Stage<S, N>& s, int left) {
     constexpr int kRows = Where::kThreads / Where::kPairs;   // steps of a pass
     const int p = threadIdx.x % Where::kPairs, row = threadIdx.x / Where::kPairs;
 #pragma unroll 4
@@ -127,7 +127,7 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
     for (int i = 0; i < kStates; ++i)
       *reinterpret_cast<float2*>(to.checkpoints + ((b * a.chunks() + chunk) * N + kStates * at.state + i) * a.D + d) = {h[0][i], h[1][i]};
   }
-  HIPPOGRAD_DEVICE void scan_four(const Stage<S, N>& s, int64_t first, int step) {
+  HIPPOGRAD_DEVICE void scan_four(const Stage<S, N>& s, int first, int step) {
     float y[4 * kPair];   // [step][channel]
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
@@ -151,7 +151,7 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
     if (!kStateOnly) store_four(s, first, step, y);
   }
   // Sums over the lanes of a channel pair; each lane finishes what it is left with: whole pairs of some steps, or one channel.
-  HIPPOGRAD_DEVICE void store_four(const Stage<S, N>& s, int64_t first, int step, float (&y)[4 * kPair]) {
+  HIPPOGRAD_DEVICE void store_four(const Stage<S, N>& s, int first, int step, float (&y)[4 * kPair]) {
     constexpr int kLeft = halved(4 * kPair, log2_of(Where::kLanes));
     const int begin = halving_sum<4 * kPair, Where::kLanes / 2, 1>(y, at.state);
     if (!real || at.state & Where::kTwins) return;   // another lane holds the same
@@ -168,7 +168,7 @@ template <class S, int N, bool kStateOnly> class ForwardBlock {
         Pack<S, 2> both;
         store(both.v[0], finished(y[2 * k], skip.x, u_t.x, z_t.x));
         store(both.v[1], finished(y[2 * k + 1], skip.y, u_t.y, z_t.y));
-        *reinterpret_cast<Pack<S, 2>*>(row) = both;
+        store_pack(row, both);
       } else {
         const bool odd = begin & 1;
         store(row[odd], finished(y[0], odd ? skip.y : skip.x, odd ? u_t.y : u_t.x, odd ? z_t.y : z_t.x));

@@ -24,7 +24,7 @@ struct Prepared {
     if (compute_dtype(u_.dtype()) != DType::f32 || is_complex(A.dtype()) || Bt.dim() != 4 || Ct.dim() != 4) return;
     if (N != 4 && N != 8 && N != 16 && N != 32 && N != 64) return;
     const int64_t G = Bt.shape()[2], block = N == 64 ? 32 : 64;
-    if (length == 0 || batch == 0 || batch > 65535 || channels == 0 || channels % 8 != 0 || (G > 1 && channels / G % block != 0)) return;
+    if (length == 0 || length >= (int64_t(1) << 30) || batch == 0 || batch > 65535 || channels == 0 || channels % 8 != 0 || (G > 1 && channels / G % block != 0)) return;
     taken = true;
     dtype = u_.dtype();
     for (const Array* x : {&delta_, &z_, &dout_})
