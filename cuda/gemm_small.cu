@@ -150,7 +150,7 @@ bool gemm_small(const Gemm& g) {
   if (g.type != DType::f32 || tf32_allowed() || g.k == 0 || g.batch > 65535) return false;
   if (g.m > kMostWork || g.n > kMostWork || g.k > kMostWork || g.batch * g.m * g.n > kMostWork / g.k) return false;
   const int64_t tiles = (g.m + kRows - 1) / kRows * ((g.n + kColumns - 1) / kColumns), steps = (g.k + kDepth - 1) / kDepth;
-  if (2 * g.m * g.n < tiles * kRows * kColumns) return false;   // most of the tiles would be empty
+  if (2 * g.m * g.n < tiles * kRows * kColumns && tiles * g.batch > 132) return false;   // mostly empty tiles, and more than one for each SM
   const int along_a = direction(g.a, g.m, g.k, g.a_row, g.a_col, g.a_step), along_b = direction(g.b, g.n, g.k, g.b_col, g.b_row, g.b_step);
   if (along_a < 0 || along_b < 0) return false;
   int share = 1;
