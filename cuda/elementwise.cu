@@ -47,6 +47,7 @@ template <int N> bool as_packs(Walk<N>& walk, int V, const std::array<const Arra
 }
 
 template <int N> void launch_kernel(const char* name, const void* kernel, unsigned blocks, Walk<N>& walk, PointwiseArguments& a) {
+  note_launch(kernel);
   void* arguments[] = {&walk, &a};
   check(cudaLaunchKernel(kernel, blocks, kPointwiseThreads, arguments, 0, stream()), name);
 }

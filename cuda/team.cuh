@@ -167,6 +167,7 @@ template <class T, bool kAnyRow = true, int kMost = 32, class F> void by_plan(co
 template <class... P, class... A>
 void launch_teams(const char* name, const TeamPlan& plan, void (*kernel)(P...), size_t shared, A&&... arguments) {
   if (plan.cluster == 1) return launch(name, kernel, plan.blocks, plan.threads, shared, std::forward<A>(arguments)...);
+  note_launch(reinterpret_cast<const void*>(kernel));
   if (shared > 48 * 1024) check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)), name);
   cudaLaunchAttribute cluster{};
   cluster.id = cudaLaunchAttributeClusterDimension;

@@ -13,7 +13,7 @@ std::string library_name(DeviceKind kind) {
 }
 std::string remedy(DeviceKind kind) {
   return kind == DeviceKind::CUDA
-             ? "; hippograd was built without CUDA: install the CUDA toolkit (12.4 or later) and rebuild with ./setup --cuda"
+             ? "; hippograd was built without CUDA: install the CUDA toolkit (12.4 or later), then rebuild with pip install . or ./setup demo --cuda"
              : "; build the test plugin (tests/probe)";
 }
 std::filesystem::path core_folder() {   // the folder of the library that holds this function
