@@ -260,7 +260,7 @@ HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int key0, 
   }
 }
 
-template <int P, int M> __global__ void __launch_bounds__(kThreads) forward_kernel(Problem a, bfloat16* __restrict__ out, float* __restrict__ lse) {
+template <int P, int M> __global__ void __launch_bounds__(kThreads, M == 1 && P <= 64 ? 4 : 1) forward_kernel(Problem a, bfloat16* __restrict__ out, float* __restrict__ lse) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int kRows = 16 * M * kWarps;
   constexpr uint32_t kTileBytes = Tile<P>::kBytes;
@@ -569,15 +569,24 @@ template <class F> void by_width(int64_t width, F&& f) {
   else f.template operator()<128>();
 }
 
+template <int P, int M> void launch_forward(const Problem& a, MArray out, MArray lse) {
+  constexpr int kRows = 16 * M * kWarps;
+  launch("attention_mma", forward_kernel<P, M>, grid_of(a, a.queries, kRows, a.heads), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a, out.data<bfloat16>(),
+         lse.data<float>());
+}
+// Blocks of 128 queries read K and V from shared memory half as often; of blocks of 64 four instead of two share a
+// multiprocessor, which hides latencies better and fills the last round better. The same bits either way.
+bool large_blocks(const Problem& a) { return a.queries >= 1024; }
+
 }  // namespace
 
 bool fast_attention_forward(CArray q, CArray k, CArray v, CArray mask, const AttentionConfig& config, MArray out, MArray lse, int* special) {
   if (!is_fast(q, k, v, mask, config) || !has_chunks(out)) return false;
   const Problem a = problem(q, k, v, config, special);
   by_width(q.shape().back(), [&]<int P>() {
-    constexpr int M = P <= 64 ? 2 : 1, kRows = 16 * M * kWarps;
-    launch("attention_mma", forward_kernel<P, M>, grid_of(a, a.queries, kRows, a.heads), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a, out.data<bfloat16>(),
-           lse.data<float>());
+    if constexpr (P <= 64)
+      if (large_blocks(a)) return launch_forward<P, 2>(a, out, lse);
+    launch_forward<P, 1>(a, out, lse);
   });
   return true;
 }
