@@ -18,7 +18,7 @@
 
 namespace hippograd {
 
-enum HalfMode { kWidenHalf, kNativeHalf };
+enum HalfMode { kWidenHalf, kWidenHalfAndKeep, kNativeHalf };   // Keep: outputs have contents that count (y += ...)
 enum HalfTypes : uint8_t { kTakesNoHalf = 0, kTakesBf16 = 1, kTakesF16 = 2, kTakesHalves = 3 };   // of one bound kernel
 
 struct SlotInfo {                       // untyped face of a slot: for the support matrix and the tests
@@ -66,12 +66,12 @@ template <class A> inline constexpr bool is_output = std::is_same_v<A, Array&>;
 // An argument during a widened call: an f32 stand-in for a half array, rounded back at the end if it is an output.
 template <class A> struct Widened {
   A value;
-  explicit Widened(A a) : value(a) {}
+  Widened(A a, bool) : value(a) {}
   A get() { return value; }
 };
 template <> struct Widened<const Array&> {
   Array value;
-  explicit Widened(const Array& a) : value(a.defined() && is_half(a.dtype()) ? a.to(DType::f32) : a) {}
+  Widened(const Array& a, bool) : value(a.defined() && is_half(a.dtype()) ? a.to(DType::f32) : a) {}
   const Array& get() { return value; }
 };
 void round_into(const Array& from, Array& to);
@@ -79,8 +79,8 @@ template <> struct Widened<Array&> {
   Array& original;
   Array value;
   bool half;
-  explicit Widened(Array& a) : original(a), half(a.defined() && is_half(a.dtype())) {
-    value = half ? a.to(DType::f32) : a;   // contents kept: some kernels accumulate into their output
+  Widened(Array& a, bool keep) : original(a), half(a.defined() && is_half(a.dtype())) {
+    value = !half ? a : keep ? a.to(DType::f32) : empty(a.shape(), DType::f32, a.device());
   }
   Array& get() { return value; }
   ~Widened() noexcept(false) { if (half) round_into(value, original); }
@@ -99,7 +99,7 @@ template <class... Args> class Kernel<void(Args...)> : public detail::SlotBase {
     bool seen = false;
     unsigned halves = kTakesNoHalf;
     (look(args, device, seen, halves), ...);
-    if (halves && half_ == kWidenHalf && (halves & ~unsigned(native_[int(device.kind)]))) return widened(device, args...);
+    if (halves && half_ != kNativeHalf && (halves & ~unsigned(native_[int(device.kind)]))) return widened(device, args...);
     call(device, args...);
   }
   bool available(DeviceKind kind) const { return functions_[int(kind)] != nullptr; }
@@ -135,7 +135,7 @@ template <class... Args> class Kernel<void(Args...)> : public detail::SlotBase {
     f(args...);
   }
   void widened(Device device, Args... args) const {
-    std::tuple<detail::Widened<Args>...> wide{detail::Widened<Args>(args)...};
+    std::tuple<detail::Widened<Args>...> wide{detail::Widened<Args>(args, half_ == kWidenHalfAndKeep)...};
     std::apply([&](auto&... w) { call(device, w.get()...); }, wide);
   }
   Function functions_[kDeviceKinds] = {};

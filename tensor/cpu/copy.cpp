@@ -11,7 +11,7 @@ namespace kernels {
 constinit decltype(copy) copy{"copy", kNativeHalf};
 constinit decltype(fill) fill{"fill", kNativeHalf};
 constinit decltype(arange) arange{"arange"};
-constinit decltype(accumulate) accumulate{"accumulate"};
+constinit decltype(accumulate) accumulate{"accumulate", kWidenHalfAndKeep};
 constinit decltype(count_nan) count_nan{"count_nan"};
 }  // namespace kernels
 

@@ -9,16 +9,16 @@ namespace hippograd {
 namespace kernels {
 constinit decltype(flip) flip{"flip", kNativeHalf};
 constinit decltype(tri) tri{"tri", kNativeHalf};
-constinit decltype(add_index) add_index{"add_index"};
+constinit decltype(add_index) add_index{"add_index", kWidenHalfAndKeep};
 constinit decltype(count_true) count_true{"count_true"};
 constinit decltype(nonzero) nonzero{"nonzero"};
 constinit decltype(take_rows) take_rows{"take_rows", kNativeHalf};
 constinit decltype(put_rows) put_rows{"put_rows", kNativeHalf};
-constinit decltype(add_rows) add_rows{"add_rows"};
+constinit decltype(add_rows) add_rows{"add_rows", kWidenHalfAndKeep};
 constinit decltype(gather) gather{"gather", kNativeHalf};
-constinit decltype(scatter) scatter{"scatter"};
+constinit decltype(scatter) scatter{"scatter", kWidenHalfAndKeep};
 constinit decltype(search_sorted) search_sorted{"search_sorted"};
-constinit decltype(histogram) histogram{"histogram"};
+constinit decltype(histogram) histogram{"histogram", kWidenHalfAndKeep};
 
 void bad_index(IndexSite site, int64_t value, int64_t size, std::string_view note) {
   std::string who;
