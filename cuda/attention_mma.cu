@@ -20,7 +20,7 @@
 namespace hippograd::cuda {
 namespace {
 
-constexpr int kWarps = 4, kThreads = 32 * kWarps, kTile = 64;   // rows of a streamed tile
+constexpr int kWarps = 4, kThreads = 32 * kWarps, kTile = 64;   // rows of a streamed tile, where nothing else is said
 
 // ---- instructions ----
 HIPPOGRAD_DEVICE uint32_t shared_address(const void* p) { return uint32_t(__cvta_generic_to_shared(p)); }
@@ -66,13 +66,13 @@ HIPPOGRAD_DEVICE float quad_sum(float x) {
 // of their size, an address is a sum of row and base, exclusive-or the chunk: `at` is one instruction and an immediate.
 template <int P> struct Tile {
   uint32_t base;
-  static constexpr int kChunks = P / 8, kRowBytes = 2 * P, kBytes = kTile * kRowBytes;
+  static constexpr int kChunks = P / 8, kRowBytes = 2 * P;
   static HIPPOGRAD_DEVICE int key(int row) { return P == 32 ? (row >> 1) & 3 : row & 7; }
   HIPPOGRAD_DEVICE uint32_t at(int row, int chunk) const { return base + uint32_t(row * kRowBytes + (chunk ^ key(row)) * 16); }
-  // Whether this thread's share of kTile rows has an infinity or NaN: all bits of an exponent set.
-  HIPPOGRAD_DEVICE bool has_special() const {
+  // Whether this thread's share of some rows has an infinity or NaN: all bits of an exponent set.
+  template <int kRows> HIPPOGRAD_DEVICE bool has_special() const {
     bool found = false;
-    for (int i = int(threadIdx.x); i < kTile * kChunks; i += kThreads) {
+    for (int i = int(threadIdx.x); i < kRows * kChunks; i += kThreads) {
       uint32_t w[4];
       asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3]) : "r"(base + uint32_t(i * 16)));
 #pragma unroll
@@ -146,13 +146,13 @@ template <int P, bool kInRegisters> struct LeftOperand {
     }
   }
 };
-// c = left (16 M, P) tile^T (P, kTile)
-template <int P, bool kKept, int M>
-HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kKept> (&left)[M], const Tile<P>& tile, const LaneOffsets<P>& lane) {
+// c = left (16 M, P) tile^T (P, 8 kGroups)
+template <int P, bool kKept, int M, int kGroups>
+HIPPOGRAD_DEVICE void scores_of(float (&c)[M][kGroups][4], const LeftOperand<P, kKept> (&left)[M], const Tile<P>& tile, const LaneOffsets<P>& lane) {
 #pragma unroll
   for (int m = 0; m < M; ++m)
 #pragma unroll
-    for (int n = 0; n < kTile / 8; ++n)
+    for (int n = 0; n < kGroups; ++n)
 #pragma unroll
       for (int i = 0; i < 4; ++i) c[m][n][i] = 0;
 #pragma unroll
@@ -161,7 +161,7 @@ HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kK
 #pragma unroll
     for (int m = 0; m < M; ++m) left[m].get(a[m], lane, s);
 #pragma unroll
-    for (int n = 0; n < kTile / 8; n += 2) {
+    for (int n = 0; n < kGroups; n += 2) {
       uint32_t b[4];
       load_right_transposed(b, tile, lane, 8 * n, s);
 #pragma unroll
@@ -172,11 +172,11 @@ HIPPOGRAD_DEVICE void scores_of(Sums<kTile / 8> (&c)[M], const LeftOperand<P, kK
     }
   }
 }
-// sums (16 M, P) += weights (16 M, kTile) tile (kTile, P); the weights are rounded to bf16.
-template <int P, int M>
-HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const Sums<kTile / 8> (&weights)[M], const Tile<P>& tile, const LaneOffsets<P>& lane) {
+// sums (16 M, P) += weights (16 M, 8 kGroups) tile (8 kGroups, P); the weights are rounded to bf16.
+template <int P, int M, int kGroups>
+HIPPOGRAD_DEVICE void add_product(Sums<P / 8> (&sums)[M], const float (&weights)[M][kGroups][4], const Tile<P>& tile, const LaneOffsets<P>& lane) {
 #pragma unroll
-  for (int s = 0; s < kTile / 16; ++s) {
+  for (int s = 0; s < kGroups / 2; ++s) {
     uint32_t a[M][4];
 #pragma unroll
     for (int m = 0; m < M; ++m) {
@@ -246,14 +246,14 @@ dim3 grid_of(const Problem& a, int rows, int tile_rows, int heads) {
 HIPPOGRAD_DEVICE int visible_keys(const Problem& a, int end) { return a.causal ? max(0, min(end + a.offset, a.keys)) : a.keys; }
 
 // Scores of keys that a query does not see, or that do not exist, become -inf. Rows are queries.
-HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int key0, int query0) {
+template <int kGroups> HIPPOGRAD_DEVICE void hide_keys(const Problem& a, float (&s)[kGroups][4], int key0, int query0) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int query = query0 + lane / 4 + 8 * half, last = a.causal ? min(query + a.offset, a.keys - 1) : a.keys - 1;
     const int until = last - key0 - 2 * (lane % 4);
 #pragma unroll
-    for (int c = 0; c < kTile / 8; ++c)
+    for (int c = 0; c < kGroups; ++c)
 #pragma unroll
       for (int i = 0; i < 2; ++i)
         if (8 * c + i > until) s[c][2 * half + i] = -math::kInf<float>;
@@ -263,7 +263,7 @@ HIPPOGRAD_DEVICE void hide_keys(const Problem& a, Sums<kTile / 8>& s, int key0, 
 template <int P, int M> __global__ void __launch_bounds__(kThreads, M == 1 && P <= 64 ? 4 : 1) forward_kernel(Problem a, bfloat16* __restrict__ out, float* __restrict__ lse) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int kRows = 16 * M * kWarps;
-  constexpr uint32_t kTileBytes = Tile<P>::kBytes;
+  constexpr uint32_t kTileBytes = kTile * Tile<P>::kRowBytes;
   const LaneOffsets<P> offsets;
   const Part part(a, kRows, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
@@ -309,7 +309,7 @@ template <int P, int M> __global__ void __launch_bounds__(kThreads, M == 1 && P 
     const int key0 = tile * kTile;
     const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
     if (diagonal || key0 + kTile > a.keys) {
-      if (diagonal) special |= v_tile.has_special();
+      if (diagonal) special |= v_tile.template has_special<kTile>();
 #pragma unroll
       for (int m = 0; m < M; ++m) hide_keys(a, s[m], key0, part.row0 + q[m].row0);
     }
@@ -381,145 +381,168 @@ HIPPOGRAD_DEVICE void pair_gradient(float& s, float& dp, float scale, float lse2
   dp = s == 0 ? 0.f : s * (dp - inner);
 }
 
-template <int P>
+// Blocks own 64 M rows and meet the other side T rows at a time: M = 2 halves the reads from shared memory, T = 32 then keeps
+// scores, their gradients and the sums in registers.
+template <int P, int M, int T>
 __global__ void __launch_bounds__(kThreads) query_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dq) {
   extern __shared__ __align__(1024) unsigned char memory[];
-  constexpr uint32_t kTileBytes = Tile<P>::kBytes;
-  const LaneOffsets<P> offsets;
+  constexpr int kRows = 16 * M * kWarps;
+  constexpr uint32_t kTileBytes = T * Tile<P>::kRowBytes;
   constexpr bool kKept = P <= 64;
-  const Part part(a, kTile, true);
+  const LaneOffsets<P> offsets;
+  const Part part(a, kRows, true);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const Tile<P> q_tile{shared_address(memory)}, dout_tile{q_tile.base + kTileBytes};
-  const uint32_t stage0 = q_tile.base + 2 * kTileBytes;   // k, v, k, v
+  const Tile<P> q_tile{shared_address(memory)}, dout_tile{q_tile.base + kRows * Tile<P>::kRowBytes};
+  const uint32_t stage0 = dout_tile.base + kRows * Tile<P>::kRowBytes;   // k, v, k, v
   const int group = a.shared == 1 ? part.head : part.head / a.shared;
   const Fetcher<P> k(a.k.slice(part.batch, group), a.k.row, a.keys), v(a.v.slice(part.batch, group), a.v.row, a.keys);
   const auto fetch = [&](int tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * 2 * kTileBytes;
-    k.template fetch<kTile>({at}, tile * kTile);
-    v.template fetch<kTile>({at + kTileBytes}, tile * kTile);
+    k.template fetch<T>({at}, tile * T);
+    v.template fetch<T>({at + kTileBytes}, tile * T);
     commit_copies();
   };
-  const int tiles = (visible_keys(a, min(part.row0 + kTile, a.queries)) + kTile - 1) / kTile;
-  Fetcher<P>(a.q.slice(part.batch, part.head), a.q.row, a.queries).template fetch<kTile>(q_tile, part.row0);
-  Fetcher<P>(a.dout.slice(part.batch, part.head), a.dout.row, a.queries).template fetch<kTile>(dout_tile, part.row0);
+  const int tiles = (visible_keys(a, min(part.row0 + kRows, a.queries)) + T - 1) / T;
+  Fetcher<P>(a.q.slice(part.batch, part.head), a.q.row, a.queries).template fetch<kRows>(q_tile, part.row0);
+  Fetcher<P>(a.dout.slice(part.batch, part.head), a.dout.row, a.queries).template fetch<kRows>(dout_tile, part.row0);
   fetch(0);
 
-  LeftOperand<P, kKept> q[1], dout[1];
-  q[0].tile = q_tile, dout[0].tile = dout_tile, q[0].row0 = dout[0].row0 = warp * 16;
+  LeftOperand<P, kKept> q[M], dout[M];
   const int64_t slice = int64_t(part.batch) * a.heads + part.head;
-  const int row0 = part.row0 + warp * 16;
-  float lse2[2], row_inner[2];
+  float lse2[M][2], row_inner[M][2];
+  Sums<P / 8> sums[M];
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = row0 + lane / 4 + 8 * half;
-    lse2[half] = row < a.queries ? lse[slice * a.queries + row] * kLog2e : math::kInf<float>;
-    row_inner[half] = row < a.queries ? inner[slice * a.queries + row] : 0.f;
+  for (int m = 0; m < M; ++m) {
+    q[m].tile = q_tile, dout[m].tile = dout_tile, q[m].row0 = dout[m].row0 = (warp * M + m) * 16;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = part.row0 + q[m].row0 + lane / 4 + 8 * half;
+      lse2[m][half] = row < a.queries ? lse[slice * a.queries + row] * kLog2e : math::kInf<float>;
+      row_inner[m][half] = row < a.queries ? inner[slice * a.queries + row] : 0.f;
+    }
+#pragma unroll
+    for (int c = 0; c < P / 8; ++c)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sums[m][c][i] = 0;
   }
   const float scale = a.scale * kLog2e;
-  Sums<P / 8> sums[1];
-#pragma unroll
-  for (int c = 0; c < P / 8; ++c)
-#pragma unroll
-    for (int i = 0; i < 4; ++i) sums[0][c][i] = 0;
   bool special = false;
   for (int tile = 0; tile < tiles; ++tile) {
     wait_for_copies();
     __syncthreads();
-    if (tile == 0) q[0].prepare(offsets), dout[0].prepare(offsets);
+    if (tile == 0)
+#pragma unroll
+      for (int m = 0; m < M; ++m) q[m].prepare(offsets), dout[m].prepare(offsets);
     if (tile + 1 < tiles) fetch(tile + 1);
     const Tile<P> k_tile{stage0 + uint32_t(tile & 1) * 2 * kTileBytes}, v_tile{k_tile.base + kTileBytes};
-    Sums<kTile / 8> s[1], dp[1];
+    Sums<T / 8> s[M], dp[M];
     scores_of(s, q, k_tile, offsets);
-    const int key0 = tile * kTile;
-    const bool diagonal = a.causal && key0 + kTile - 1 > part.row0 + a.offset;
-    if (diagonal || key0 + kTile > a.keys) {
-      if (diagonal) special |= k_tile.has_special();
-      hide_keys(a, s[0], key0, row0);
+    const int key0 = tile * T;
+    const bool diagonal = a.causal && key0 + T - 1 > part.row0 + a.offset;
+    if (diagonal || key0 + T > a.keys) {
+      if (diagonal) special |= k_tile.template has_special<T>();
+#pragma unroll
+      for (int m = 0; m < M; ++m) hide_keys(a, s[m], key0, part.row0 + q[m].row0);
     }
     scores_of(dp, dout, v_tile, offsets);
 #pragma unroll
-    for (int c = 0; c < kTile / 8; ++c)
+    for (int m = 0; m < M; ++m)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) pair_gradient(s[0][c][i], dp[0][c][i], scale, lse2[i >> 1], row_inner[i >> 1]);
+      for (int c = 0; c < T / 8; ++c)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) pair_gradient(s[m][c][i], dp[m][c][i], scale, lse2[m][i >> 1], row_inner[m][i >> 1]);
     add_product(sums, dp, k_tile, offsets);
   }
   wait_for_copies();
   if (special) *a.special = 1;
-  store_rows<P>(dq + slice * a.queries * P, sums[0], row0, a.queries, a.scale, a.scale);
+#pragma unroll
+  for (int m = 0; m < M; ++m) store_rows<P>(dq + slice * a.queries * P, sums[m], part.row0 + q[m].row0, a.queries, a.scale, a.scale);
 }
 
-template <int P>
-__global__ void __launch_bounds__(kThreads, P <= 64 ? 3 : 1)
+template <int P, int M, int T> constexpr size_t kKeyMemory = size_t(2 * 16 * M * kWarps + 4 * T) * 2 * P + 4 * T * sizeof(float);
+
+template <int P, int M, int T>
+__global__ void __launch_bounds__(kThreads, M == 1 && P <= 64 ? 3 : 1)
 key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ inner, bfloat16* __restrict__ dk, bfloat16* __restrict__ dv) {
   extern __shared__ __align__(1024) unsigned char memory[];
-  constexpr uint32_t kTileBytes = Tile<P>::kBytes, kStageBytes = 2 * kTileBytes + 2 * kTile * sizeof(float);
-  const LaneOffsets<P> offsets;
+  constexpr int kRows = 16 * M * kWarps;
+  constexpr uint32_t kTileBytes = T * Tile<P>::kRowBytes, kStageBytes = 2 * kTileBytes;
   constexpr bool kKept = P <= 32;
-  const Part part(a, kTile, false);
+  const LaneOffsets<P> offsets;
+  const Part part(a, kRows, false);
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  const Tile<P> k_tile{shared_address(memory)}, v_tile{k_tile.base + kTileBytes};
-  const uint32_t stage0 = k_tile.base + 2 * kTileBytes;   // q, dout, lse, inner; twice
+  const Tile<P> k_tile{shared_address(memory)}, v_tile{k_tile.base + kRows * Tile<P>::kRowBytes};
+  const uint32_t stage0 = v_tile.base + kRows * Tile<P>::kRowBytes, numbers0 = stage0 + 2 * kStageBytes;   // q, dout; twice: lse, inner
   // Queries before tile `first` see none of the block's keys. The tiles of all heads of the group follow each other.
-  const int first = a.causal ? max(0, part.row0 - a.offset) / kTile : 0;
-  const int per_head = max(0, (a.queries + kTile - 1) / kTile - first), tiles = a.shared * per_head;
-  int next_head = part.head * a.shared, next_query = first * kTile;   // of the tile to fetch
-  const float* numbers_from = threadIdx.x < kTile ? lse : inner;
+  const int first = a.causal ? max(0, part.row0 - a.offset) / T : 0;
+  const int per_head = max(0, (a.queries + T - 1) / T - first), tiles = a.shared * per_head;
+  int next_head = part.head * a.shared, next_query = first * T;   // of the tile to fetch
+  const float* numbers_from = threadIdx.x < T ? lse : inner;
   const auto fetch = [&](int tile) {
     const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
-    Fetcher<P>(a.q.slice(part.batch, next_head), a.q.row, a.queries).template fetch<kTile>({at}, next_query);
-    Fetcher<P>(a.dout.slice(part.batch, next_head), a.dout.row, a.queries).template fetch<kTile>({at + kTileBytes}, next_query);
-    const int query = next_query + int(threadIdx.x % kTile);
-    copy4_async(at + 2 * kTileBytes + threadIdx.x * 4, numbers_from + (int64_t(part.batch) * a.heads + next_head) * a.queries + query, query < a.queries);
+    Fetcher<P>(a.q.slice(part.batch, next_head), a.q.row, a.queries).template fetch<T>({at}, next_query);
+    Fetcher<P>(a.dout.slice(part.batch, next_head), a.dout.row, a.queries).template fetch<T>({at + kTileBytes}, next_query);
+    const int query = next_query + int(threadIdx.x % T);
+    if (threadIdx.x < 2 * T)
+      copy4_async(numbers0 + uint32_t(tile & 1) * (2 * T * 4) + threadIdx.x * 4, numbers_from + (int64_t(part.batch) * a.heads + next_head) * a.queries + query,
+                  query < a.queries);
     commit_copies();
-    next_query += kTile;
-    if (next_query >= a.queries) next_query = first * kTile, ++next_head;
+    next_query += T;
+    if (next_query >= a.queries) next_query = first * T, ++next_head;
   };
-  static_assert(kThreads == 2 * kTile);
-  Fetcher<P>(a.k.slice(part.batch, part.head), a.k.row, a.keys).template fetch<kTile>(k_tile, part.row0);
-  Fetcher<P>(a.v.slice(part.batch, part.head), a.v.row, a.keys).template fetch<kTile>(v_tile, part.row0);
+  static_assert(2 * T <= kThreads);
+  Fetcher<P>(a.k.slice(part.batch, part.head), a.k.row, a.keys).template fetch<kRows>(k_tile, part.row0);
+  Fetcher<P>(a.v.slice(part.batch, part.head), a.v.row, a.keys).template fetch<kRows>(v_tile, part.row0);
   if (tiles > 0) fetch(0);
 
-  LeftOperand<P, kKept> k[1], v[1];
-  k[0].tile = k_tile, v[0].tile = v_tile, k[0].row0 = v[0].row0 = warp * 16;
-  const int row0 = part.row0 + warp * 16;
+  LeftOperand<P, kKept> k[M], v[M];
   const float scale = a.scale * kLog2e;
-  Sums<P / 8> dk_sums[1], dv_sums[1];
+  Sums<P / 8> dk_sums[M], dv_sums[M];
 #pragma unroll
-  for (int c = 0; c < P / 8; ++c)
+  for (int m = 0; m < M; ++m) {
+    k[m].tile = k_tile, v[m].tile = v_tile, k[m].row0 = v[m].row0 = (warp * M + m) * 16;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) dk_sums[0][c][i] = dv_sums[0][c][i] = 0;
+    for (int c = 0; c < P / 8; ++c)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) dk_sums[m][c][i] = dv_sums[m][c][i] = 0;
+  }
   bool special = false;
-  int query0 = first * kTile;
-  for (int tile = 0; tile < tiles; ++tile, query0 = query0 + kTile < a.queries ? query0 + kTile : first * kTile) {
+  int query0 = first * T;
+  for (int tile = 0; tile < tiles; ++tile, query0 = query0 + T < a.queries ? query0 + T : first * T) {
     wait_for_copies();
     __syncthreads();
-    if (tile == 0) k[0].prepare(offsets), v[0].prepare(offsets);
+    if (tile == 0)
+#pragma unroll
+      for (int m = 0; m < M; ++m) k[m].prepare(offsets), v[m].prepare(offsets);
     if (tile + 1 < tiles) fetch(tile + 1);
-    const uint32_t at = stage0 + uint32_t(tile & 1) * kStageBytes;
-    const Tile<P> q_tile{at}, dout_tile{at + kTileBytes};
-    const float* numbers = reinterpret_cast<const float*>(memory + (at - k_tile.base) + 2 * kTileBytes);   // lse, then inner
-    Sums<kTile / 8> s[1], dp[1];   // transposed: rows are keys, columns queries
+    const Tile<P> q_tile{stage0 + uint32_t(tile & 1) * kStageBytes}, dout_tile{q_tile.base + kTileBytes};
+    const float* numbers = reinterpret_cast<const float*>(memory + (numbers0 - k_tile.base)) + (tile & 1) * 2 * T;   // lse, then inner
+    Sums<T / 8> s[M], dp[M];   // transposed: rows are keys, columns queries
     scores_of(s, k, q_tile, offsets);
-    if (a.causal && part.row0 + kTile - 1 > query0 + a.offset) {   // on the diagonal
-      special |= q_tile.has_special() || dout_tile.has_special();
+    if (a.causal && part.row0 + kRows - 1 > query0 + a.offset) {   // on the diagonal
+      special |= q_tile.template has_special<T>() || dout_tile.template has_special<T>();
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {   // a key sees the queries from key - offset on
-        const int from = row0 + lane / 4 + 8 * half - a.offset - query0 - 2 * (lane % 4);
+      for (int m = 0; m < M; ++m)
 #pragma unroll
-        for (int c = 0; c < kTile / 8; ++c)
+        for (int half = 0; half < 2; ++half) {   // a key sees the queries from key - offset on
+          const int from = part.row0 + k[m].row0 + lane / 4 + 8 * half - a.offset - query0 - 2 * (lane % 4);
 #pragma unroll
-          for (int i = 0; i < 2; ++i)
-            if (8 * c + i < from) s[0][c][2 * half + i] = -math::kInf<float>;
-      }
+          for (int c = 0; c < T / 8; ++c)
+#pragma unroll
+            for (int i = 0; i < 2; ++i)
+              if (8 * c + i < from) s[m][c][2 * half + i] = -math::kInf<float>;
+        }
     }
     scores_of(dp, v, dout_tile, offsets);
 #pragma unroll
-    for (int c = 0; c < kTile / 8; ++c) {
+    for (int c = 0; c < T / 8; ++c) {
       const int column = 8 * c + 2 * (lane % 4);
-      const float2 row_lse = *reinterpret_cast<const float2*>(numbers + column), row_inner = *reinterpret_cast<const float2*>(numbers + kTile + column);
+      const float2 row_lse = *reinterpret_cast<const float2*>(numbers + column), row_inner = *reinterpret_cast<const float2*>(numbers + T + column);
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
-        pair_gradient(s[0][c][i], dp[0][c][i], scale, (i & 1 ? row_lse.y : row_lse.x) * kLog2e, i & 1 ? row_inner.y : row_inner.x);
+      for (int m = 0; m < M; ++m)
+#pragma unroll
+        for (int i = 0; i < 4; ++i)
+          pair_gradient(s[m][c][i], dp[m][c][i], scale, (i & 1 ? row_lse.y : row_lse.x) * kLog2e, i & 1 ? row_inner.y : row_inner.x);
     }
     add_product(dv_sums, s, dout_tile, offsets);
     add_product(dk_sums, dp, q_tile, offsets);
@@ -527,8 +550,12 @@ key_kernel(Problem a, const float* __restrict__ lse, const float* __restrict__ i
   wait_for_copies();
   if (special) *a.special = 1;
   const int64_t slice = int64_t(part.batch) * a.groups + part.head;
-  if (dk) store_rows<P>(dk + slice * a.keys * P, dk_sums[0], row0, a.keys, a.scale, a.scale);
-  if (dv) store_rows<P>(dv + slice * a.keys * P, dv_sums[0], row0, a.keys, 1.f, 1.f);
+#pragma unroll
+  for (int m = 0; m < M; ++m) {
+    const int row0 = part.row0 + k[m].row0;
+    if (dk) store_rows<P>(dk + slice * a.keys * P, dk_sums[m], row0, a.keys, a.scale, a.scale);
+    if (dv) store_rows<P>(dv + slice * a.keys * P, dv_sums[m], row0, a.keys, 1.f, 1.f);
+  }
 }
 
 // Rows in 16-byte chunks, leading dimensions that continue each other: then they are one.
@@ -574,9 +601,17 @@ template <int P, int M> void launch_forward(const Problem& a, MArray out, MArray
   launch("attention_mma", forward_kernel<P, M>, grid_of(a, a.queries, kRows, a.heads), kThreads, size_t(kRows + 4 * kTile) * 2 * P, a, out.data<bfloat16>(),
          lse.data<float>());
 }
+template <int P, int M, int T> void launch_backward(const Problem& a, const float* lse, const float* inner, MArray dq, MArray dk, MArray dv) {
+  constexpr int kRows = 16 * M * kWarps;
+  if (dk.defined() || dv.defined())
+    launch("attention_mma_dkv", key_kernel<P, M, T>, grid_of(a, a.keys, kRows, a.groups), kThreads, kKeyMemory<P, M, T>, a, lse, inner,
+           dk.defined() ? dk.data<bfloat16>() : nullptr, dv.defined() ? dv.data<bfloat16>() : nullptr);
+  if (dq.defined())
+    launch("attention_mma_dq", query_kernel<P, M, T>, grid_of(a, a.queries, kRows, a.heads), kThreads, size_t(2 * kRows + 4 * T) * 2 * P, a, lse, inner, dq.data<bfloat16>());
+}
 // Blocks of 128 queries read K and V from shared memory half as often; of blocks of 64 four instead of two share a
 // multiprocessor, which hides latencies better and fills the last round better. The same bits either way.
-bool large_blocks(const Problem& a) { return a.queries >= 1024; }
+bool large_blocks(const Problem& a) { return a.queries >= 512; }
 
 }  // namespace
 
@@ -602,11 +637,9 @@ bool fast_attention_backward(CArray q, CArray k, CArray v, CArray mask, const At
   by_width(q.shape().back(), [&]<int P>() {
     launch("attention_mma_inner", inner_kernel<P>, dim3(blocks_for(a.queries, kInnerThreads / (P / 8)), unsigned(a.heads), unsigned(a.batch)), kInnerThreads, 0, a,
            out.data<bfloat16>(), lse_p, inner);
-    if (dk.defined() || dv.defined())
-      launch("attention_mma_dkv", key_kernel<P>, grid_of(a, a.keys, kTile, a.groups), kThreads, size_t(6 * kTile) * 2 * P + 4 * kTile * sizeof(float), a, lse_p, inner,
-             dk.defined() ? dk.data<bfloat16>() : nullptr, dv.defined() ? dv.data<bfloat16>() : nullptr);
-    if (dq.defined())
-      launch("attention_mma_dq", query_kernel<P>, grid_of(a, a.queries, kTile, a.heads), kThreads, size_t(6 * kTile) * 2 * P, a, lse_p, inner, dq.data<bfloat16>());
+    if constexpr (P <= 64)
+      if (large_blocks(a)) return launch_backward<P, 2, 32>(a, lse_p, inner, dq, dk, dv);
+    launch_backward<P, 1, 64>(a, lse_p, inner, dq, dk, dv);
   });
   return true;
 }

@@ -119,7 +119,7 @@ def attention(**options):
 
 @pytest.mark.parametrize("P", [32, 64, 128])
 @pytest.mark.parametrize("B, H, G, L, M, causal", [(2, 3, 3, 197, 197, False), (1, 2, 2, 197, 197, True), (1, 4, 2, 70, 130, False), (1, 4, 1, 129, 65, True),
-                                                   (2, 1, 1, 1, 300, False), (1, 2, 2, 257, 63, True), (1, 1, 1, 64, 64, True), (1, 2, 1, 128, 1, False)])
+                                                   (2, 1, 1, 1, 300, False), (1, 2, 1, 600, 530, True), (1, 1, 1, 515, 700, False), (1, 2, 2, 257, 63, True), (1, 1, 1, 64, 64, True), (1, 2, 1, 128, 1, False)])
 def test_attention_on_tensor_cores(B, H, G, L, M, causal, P):
     inputs = [numbers(0, B, H, L, P, low=-2, high=2), numbers(1, B, G, M, P, low=-2, high=2), numbers(2, B, G, M, P)]
     compare(attention(is_causal=causal, enable_gqa=H != G), inputs, hg.bfloat16, 2e-2, f"P {P}")
