@@ -4,7 +4,6 @@
 #include <array>
 #include <bit>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <string_view>
 #include <unordered_map>
@@ -14,9 +13,40 @@
 
 namespace hippograd::cuda {
 
+// Free blocks by exact size: a request is rounded to a size class, so sizes recur.
+class Bins {
+ public:
+  void* take(size_t size) {
+    std::vector<void*>& list = of(size);
+    if (list.empty()) return nullptr;
+    void* p = list.back();
+    list.pop_back();
+    return p;
+  }
+  void put(size_t size, void* p) { of(size).push_back(p); }
+  // f(size, block) for each, which leaves the bins empty.
+  template <class F> void drain(F f) {
+    for (auto& [size, list] : lists_) {
+      for (void* p : list) f(size, p);
+      list.clear();
+    }
+  }
+ private:
+  std::vector<void*>& of(size_t size) {
+    if (size != last_size_) {
+      last_ = &lists_[size];
+      last_size_ = size;
+    }
+    return *last_;
+  }
+  std::unordered_map<size_t, std::vector<void*>> lists_;
+  size_t last_size_ = 0;                   // of the last request: most come in runs
+  std::vector<void*>* last_ = nullptr;     // references into an unordered_map stay valid
+};
+
 class Arena {
  public:
-  std::multimap<size_t, void*> free;
+  Bins free;
   size_t live = 0;               // blocks of it that tensors hold
   bool released = false;
 };
@@ -45,7 +75,8 @@ size_t block_bytes(size_t bytes) {
   return (bytes + quarter - 1) / quarter * quarter;
 }
 
-struct Block { size_t bytes; cudaStream_t stream; Arena* arena; };
+// Whose block it is, where that is not the pool of the default stream.
+struct Owner { cudaStream_t stream; Arena* arena; };
 
 // cudaMalloc is harmless while this thread captures, but must be declared so.
 struct Relaxed {
@@ -58,11 +89,11 @@ class Pool {   // of one device
  public:
   void* allocate(size_t bytes) {
     const std::lock_guard lock(mutex_);
-    const size_t size = mode() == Mode::Plain ? std::max<size_t>(bytes, 1) : block_bytes(bytes);
+    const size_t size = taken(bytes);
     const cudaStream_t s = stream();
-    void* p = mode() == Mode::Plain ? nullptr : take(t_arena ? t_arena->free : free_[s], size);
+    void* p = mode() == Mode::Plain ? nullptr : t_arena ? t_arena->free.take(size) : bins(s).take(size);
     if (!p) p = from_device(size, bytes);
-    live_[p] = {size_of_[p], s, t_arena};
+    if (s || t_arena) owners_[p] = {s, t_arena};
     if (t_arena) ++t_arena->live;
     stats_.allocated += bytes;
     stats_.allocated_peak = std::max(stats_.allocated_peak, stats_.allocated);
@@ -72,19 +103,22 @@ class Pool {   // of one device
   }
   void deallocate(void* p, size_t bytes) noexcept {
     const std::lock_guard lock(mutex_);
-    const auto it = live_.find(p);
-    if (it == live_.end()) return;
     stats_.allocated -= bytes;
-    const Block block = it->second;
-    live_.erase(it);
-    if (block.arena) {
-      block.arena->free.emplace(block.bytes, p);
-      --block.arena->live;
-      drop_if_unused(block.arena);
+    const size_t size = taken(bytes);
+    Owner owner{};
+    if (!owners_.empty())
+      if (const auto it = owners_.find(p); it != owners_.end()) {
+        owner = it->second;
+        owners_.erase(it);
+      }
+    if (owner.arena) {
+      owner.arena->free.put(size, p);
+      --owner.arena->live;
+      drop_if_unused(owner.arena);
     } else if (mode() == Mode::Plain) {
-      release(p, block.bytes);
+      release(p, size);
     } else {
-      free_[block.stream].emplace(block.bytes, p);
+      bins(owner.stream).put(size, p);
     }
   }
   void release_arena(Arena* arena) noexcept {
@@ -107,21 +141,16 @@ class Pool {   // of one device
   }
 
  private:
-  // The smallest free block that fits with at most a quarter to spare.
-  static void* take(std::multimap<size_t, void*>& list, size_t size) {
-    const auto it = list.lower_bound(size);
-    if (it == list.end() || it->first > size + size / 4) return nullptr;
-    void* p = it->second;
-    list.erase(it);
-    return p;
-  }
+  static size_t taken(size_t bytes) { return mode() == Mode::Plain ? std::max<size_t>(bytes, 1) : block_bytes(bytes); }
+  Bins& bins(cudaStream_t s) { return s ? others_[s] : default_; }
+
   // Once graph and tensors are gone, an arena's blocks are like any others of the default stream.
   void drop_if_unused(Arena* arena) noexcept {
     if (!arena->released || arena->live > 0) return;
-    for (const auto& [size, p] : arena->free) {
+    arena->free.drain([&](size_t size, void* p) {
       if (mode() == Mode::Plain) release(p, size);
-      else free_[nullptr].emplace(size, p);
-    }
+      else default_.put(size, p);
+    });
     delete arena;
   }
   void* from_device(size_t size, size_t asked) {
@@ -141,7 +170,6 @@ class Pool {   // of one device
                         " bytes free on the device");
     }
     check(status, "cudaMalloc");
-    size_of_[p] = size;
     stats_.reserved += size;
     stats_.reserved_peak = std::max(stats_.reserved_peak, stats_.reserved);
     ++stats_.device_allocations;
@@ -149,21 +177,19 @@ class Pool {   // of one device
   }
   void release(void* p, size_t size) noexcept {
     (void)cudaFree(p);   // waits for the device
-    size_of_.erase(p);
     stats_.reserved -= size;
   }
   void release_cached() {
     check(cudaDeviceSynchronize(), "empty_cache");
-    for (auto& [s, list] : free_) {
-      for (const auto& [size, p] : list) release(p, size);
-      list.clear();
-    }
+    const auto give_back = [&](size_t size, void* p) { release(p, size); };
+    default_.drain(give_back);
+    for (auto& [s, list] : others_) list.drain(give_back);
   }
 
   std::mutex mutex_;
-  std::unordered_map<cudaStream_t, std::multimap<size_t, void*>> free_;
-  std::unordered_map<void*, size_t> size_of_;
-  std::unordered_map<void*, Block> live_;
+  Bins default_;
+  std::unordered_map<cudaStream_t, Bins> others_;
+  std::unordered_map<void*, Owner> owners_;
   MemoryStats stats_{};
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 // The caching allocator of device memory. HIPPOGRAD_ALLOC chooses, as on the CPU:
 //   cache   (default) blocks by size class (four classes per power of two, from 512 bytes; beyond 32 MiB multiples of 2 MiB),
-//           one free list per class and stream; when the device is full, cached blocks go back to it and it is asked again
+//           one list of free blocks per class and stream; when the device is full, cached blocks go back to it and it is asked again
 //   plain   every tensor is its own cudaMalloc, for compute-sanitizer
 //   poison  fresh memory is filled with 0xFF bytes (NaN in every float type)
 #include <cuda_runtime_api.h>

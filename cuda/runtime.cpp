@@ -144,8 +144,7 @@ void synchronize(Device d) {
   raise_faults(d.index);
 }
 void enter(Device d) { use_device(d.index); }
-void leave(Device, const char* kernel) {
-  check(cudaPeekAtLastError(), kernel);
+void leave(Device, const char* kernel) {   // `launch` has looked at its own status already
   if (!synchronous() || Capture::current()) return;
   check(cudaStreamSynchronize(stream()), kernel);
   raise_faults(current_device());

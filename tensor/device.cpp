@@ -1,5 +1,6 @@
 #include "tensor/device.h"
 
+#include <atomic>
 #include <charconv>
 
 #include "tensor/backend.h"
@@ -39,8 +40,11 @@ Runtime& runtime(DeviceKind kind) {
 
 void require_backend(Device device) {
   if (device.is_cpu()) return;
+  static std::atomic<int> known[kDeviceKinds];          // devices of the backends that are loaded: asked at every allocation
+  if (device.index < known[int(device.kind)].load(std::memory_order_relaxed)) return;
   load_backend(device.kind);
   const int count = runtime(device.kind).device_count();
+  known[int(device.kind)] = count;
   if (device.index >= count) fail<DeviceError>("device ", device, " does not exist: ", count, " such device(s) here");
 }
 
