@@ -1074,7 +1074,8 @@ def is_inference(input):
 
 @_public
 def get_device(input):
-    return -1
+    """The index of a CUDA tensor's device, -1 for the CPU."""
+    return input.device.index if input.device.type == "cuda" else -1
 
 
 @_only_method

@@ -1,7 +1,9 @@
 """hippograd.cuda on a device: capture, streams, autocast, exchange with others, late errors. Skipped where there is none; what can be
 said without a device (clear refusals) is tested in test_tensor_object.py."""
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,3 +220,13 @@ def test_gradients_cross_devices():
     y[0] = hg.ones(3)
     y[:, 1] = 5
     assert y.tolist() == [[1, 5, 1], [0, 5, 0]] and (y * hg.tensor(2.0)).sum().item() == 24
+
+
+def test_the_examples_of_the_documentation_run(capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cuda.md").read_text(encoding="utf-8")
+    names = {"batches": [(hg.randn(8, 16).cuda(), hg.randint(0, 4, (8,)).cuda()) for _ in range(2)]}
+    for code in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(code, names)                        # noqa: S102 - one after the other, as a reader would
+    steps = re.findall(r"^(\d+) (\d\.\d+)$", capsys.readouterr().out, re.MULTILINE)
+    assert [int(k) for k, _ in steps] == [50, 100, 150, 200] and float(steps[-1][1]) < 0.3
+    assert names["step"].captured and names["step"].replays == 199
