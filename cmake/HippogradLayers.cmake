@@ -36,7 +36,8 @@ list(APPEND pointwise_loops ${elementwise_loops})
 set_source_files_properties(${pointwise_loops} PROPERTIES COMPILE_OPTIONS "-fno-math-errno;-fno-trapping-math")
 target_link_libraries(hippograd_tensor PRIVATE Eigen3::Eigen)   # used in tensor/cpu/ only: tools/check_layers.py
 # Threads are those of tensor/parallel.h alone: with OpenMP's, Eigen would start a team of its own within each of our tasks.
-file(GLOB eigen_files "${PROJECT_SOURCE_DIR}/tensor/cpu/gemm_eigen.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/linalg*.cpp")
+file(GLOB eigen_files "${PROJECT_SOURCE_DIR}/tensor/cpu/gemm_eigen.cpp" "${PROJECT_SOURCE_DIR}/tensor/cpu/linalg*.cpp"
+     "${PROJECT_SOURCE_DIR}/tensor/cpu/moments.cpp")
 set_source_files_properties(${eigen_files} PROPERTIES COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")   # GCC 12 warns of its own AVX-512 header wherever Eigen is inlined, hundreds of times
   set_source_files_properties(${eigen_files} PROPERTIES COMPILE_OPTIONS "-Wno-uninitialized;-Wno-maybe-uninitialized")
