@@ -40,7 +40,7 @@ file(GLOB eigen_files "${PROJECT_SOURCE_DIR}/tensor/cpu/gemm_eigen.cpp" "${PROJE
      "${PROJECT_SOURCE_DIR}/tensor/cpu/moments.cpp")
 set_source_files_properties(${eigen_files} PROPERTIES COMPILE_DEFINITIONS EIGEN_DONT_PARALLELIZE)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")   # GCC 12 warns of its own AVX-512 header wherever Eigen is inlined, hundreds of times
-  set_source_files_properties(${eigen_files} PROPERTIES COMPILE_OPTIONS "-Wno-uninitialized;-Wno-maybe-uninitialized")
+  set_property(SOURCE ${eigen_files} APPEND PROPERTY COMPILE_OPTIONS -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 
 target_include_directories(hippograd PUBLIC
