@@ -1,5 +1,5 @@
 // Scaled dot-product attention (tensor/kernels/attention.h) on the CUDA cores: every mask, clamp, dropout, dtype and width.
-// attention_mma.cu takes bf16 without extras.
+// attention_mma.cu takes bf16 without extras, attention_small.cu f32 with up to 64 keys and narrow heads.
 //
 // Tiles of 32 x 32 scores. A block of 8 warps owns 32 rows of the result, 4 per warp, and 128 of its columns, 4 per lane, in
 // registers; it walks over the other side 32 at a time: scores (lane = other), weights to shared memory, weighted sum
@@ -16,47 +16,7 @@ namespace {
 
 constexpr int kTile = 32, kWarps = 8, kOwn = kTile / kWarps, kColumns = 128, kPerLane = kColumns / 32;
 
-template <class T> struct Problem {
-  AttentionSizes sizes;
-  AttentionConfig config;
-  Slices<T> q, k, v, mask, dout;
-  bool boolean_mask;
-  const int64_t* state;
-  const int* only_if;   // given and 0: the result is there already
-
-  // Score of one pair after clamp and mask; -inf hides it. `clamped`: beyond the bounds of the clamp.
-  HIPPOGRAD_DEVICE T shown(int64_t mask_at, int64_t l, int64_t m, T raw, bool& clamped) const {
-    T s = raw * T(config.scale);
-    clamped = false;
-    if (config.clamp > 0) {
-      const T c = T(config.clamp);
-      clamped = s < -c || s > c;
-      s = s < -c ? -c : s > c ? c : s;
-    }
-    if (mask.data) {
-      const int64_t at = mask_at + l * mask.row + m * mask.column;
-      if (boolean_mask) {
-        if (!static_cast<const bool*>(mask.data)[at]) s = -math::kInf<T>;
-      } else {
-        const T add = mask.at(at);
-        s = add == -math::kInf<T> ? add : s + add;
-      }
-    }
-    return config.causal && m > l + config.offset ? -math::kInf<T> : s;
-  }
-  // The index of (batch, h, l) among all queries.
-  HIPPOGRAD_DEVICE int64_t query_index(int64_t batch, int64_t h, int64_t l) const { return (batch * sizes.heads + h) * sizes.queries + l; }
-  // x times 0 or 1 / (1 - dropout)
-  HIPPOGRAD_DEVICE T dropped(int64_t query, int64_t m, T x) const {
-    const float u = uniform_draw(state, uint64_t(query) * uint64_t(sizes.keys) + uint64_t(m));
-    return u >= float(config.dropout) ? x * T(1 / (1 - config.dropout)) : T(0);
-  }
-  // Keys from here on are hidden from the queries before `end`.
-  HIPPOGRAD_DEVICE int64_t visible_keys(int64_t end) const {
-    if (!config.causal) return sizes.keys;
-    return max(int64_t(0), min(end + config.offset, sizes.keys));
-  }
-};
+template <class T> using Problem = AttentionProblem<T>;
 
 // A matrix of which a block reads rows: offset of its slice, valid rows, columns.
 template <class T> struct Rows {
@@ -192,20 +152,6 @@ template <class T> __global__ void inner_products(Problem<T> a, Slices<T> out, c
   if (lane == 0) inner[row] = sum;
 }
 
-// From a raw score and dout . v of a pair: p (dropped) and ds, which is dmask before, and what dq and dk see after the clamp.
-template <class T> struct PairGradient {
-  T weight, dscore, dmask;
-  HIPPOGRAD_DEVICE PairGradient(const Problem<T>& a, int64_t mask_at, int64_t query, int64_t l, int64_t m, T raw, T dweight, T lse, T inner) {
-    bool clamped;
-    const T score = a.shown(mask_at, l, m, raw, clamped);
-    weight = score == -math::kInf<T> ? T(0) : math::exp(score - lse);
-    if (a.config.dropout > 0 && weight != 0) dweight = a.dropped(query, m, dweight);
-    dmask = weight == 0 ? T(0) : weight * (dweight - inner);
-    dscore = clamped ? T(0) : dmask;
-    if (a.config.dropout > 0 && weight != 0) weight = a.dropped(query, m, weight);
-  }
-};
-
 template <class T>
 __global__ void __launch_bounds__(32 * kWarps) query_gradient(Problem<T> a, const T* lse, const T* inner, void* dq, void* dmask, int64_t chunks) {
   if (is_done(a)) return;
@@ -328,6 +274,8 @@ void forward(CArray q, CArray k, CArray v, CArray mask, CArray state, const Atte
   visit(FloatTypes{}, compute_dtype(q.dtype()), "attention", [&]<class T>() {
     const auto a = problem<T>(q, k, v, mask, state, config, Array(), special ? special->get() : nullptr);
     const AttentionSizes& n = a.sizes;
+    if constexpr (std::is_same_v<T, float>)
+      if (q.dtype() == DType::f32 && small_attention_forward(a, out.data<float>(), lse.data<float>())) return;
     const int64_t chunks = chunks_of(n.value_width);
     launch_parts("attention", attention_forward<T>, n.batch * n.heads * tiles_of(n.queries) * chunks, sizeof(Memory<T>), a, out.raw(), lse.data<T>(), chunks);
   });
@@ -347,6 +295,8 @@ void backward(CArray q, CArray k, CArray v, CArray mask, CArray state, const Att
   visit(FloatTypes{}, compute_dtype(q.dtype()), "attention", [&]<class T>() {
     const auto a = problem<T>(q, k, v, mask, state, config, dout, special ? special->get() : nullptr);
     const AttentionSizes& n = a.sizes;
+    if constexpr (std::is_same_v<T, float>)
+      if (q.dtype() == DType::f32 && small_attention_backward(a, out.data<float>(), lse.data<float>(), dq, dk, dv, dmask)) return;
     const int64_t rows = n.batch * n.heads * n.queries, keys = n.batch * n.groups * tiles_of(n.keys);
     const Workspace memory(size_t(rows) * sizeof(T));
     T* inner = memory.as<T>();
