@@ -141,10 +141,10 @@ cross_entropy_bwd_kernel(const T* x, Targets targets, const T* w, const compute_
       continue;
     }
     const A m = stats[2 * r], hit = A(1 - smoothing) * weight_of(w, t), factor = (hit + smooth * all) / stats[2 * r + 1], scale = row_scale(r);
-    const auto slope = [&](A v, int64_t c) {
+    const auto slope = [&](A v, int64_t c, bool is_target) {
       A d = multiply(exponential_of<T>(v - m), factor);
       if (smooth != 0) d -= smooth * weight_of(w, c);
-      if (c == t) d -= hit;
+      if (is_target) d -= hit;
       return d * scale;
     };
     over_row(row, n, packed,
@@ -152,11 +152,16 @@ cross_entropy_bwd_kernel(const T* x, Targets targets, const T* w, const compute_
                A v[kMany<T> * kPack<T>];
                take_many(row + c, step, count, A(0), v);
 #pragma unroll
-               for (int k = 0; k < kMany<T> * kPack<T>; ++k)
-                 if (k / kPack<T> < count) v[k] = slope(v[k], c + k / kPack<T> * step + k % kPack<T>);
+               for (int u = 0; u < kMany<T>; ++u) {
+                 if (u >= count) continue;
+                 const int64_t first = c + u * step, hit_at = t - first;
+                 const int at = hit_at >= 0 && hit_at < kPack<T> ? int(hit_at) : -1;
+#pragma unroll
+                 for (int j = 0; j < kPack<T>; ++j) v[u * kPack<T> + j] = slope(v[u * kPack<T> + j], first + j, j == at);
+               }
                put_many(to + c, step, count, v);
              },
-             [&](int64_t c) { store(to[c], slope(load(row[c]), c)); });
+             [&](int64_t c) { store(to[c], slope(load(row[c]), c, c == t)); });
   }
 }
 

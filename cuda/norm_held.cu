@@ -1,6 +1,6 @@
 // layer_norm and rms_norm of rows that stay in registers (cuda/team.cuh). Memory traffic:
 //   forward    x once, y once; a block keeps its part of weight and bias in shared memory
-//   backward   x and dy once, dx once. Each thread adds up the gradients of weight and bias for its columns in registers over
+//   backward   x and dy once, dx once (a row waits in shared memory between its two passes). Each thread adds up the gradients of weight and bias for its columns in registers over
 //              all rows of its team; a second kernel adds the teams' sums. How many teams there are depends on the shape alone.
 #include "cuda/norm_held.h"
 
@@ -40,22 +40,24 @@ template <class T, int K, bool kWarp> struct HeldWeight {
   static size_t bytes(int threads) { return kWarp ? 0 : size_t(threads) * P * 16; }
 };
 
-// 1 / sqrt(mean + eps), mean = sum d^2 / n. Squares that leave the range of A are scaled by a power of two near the largest
-// element first (two factors, each of which A holds).
-template <class A, int K, class AnyTeam> HIPPOGRAD_DEVICE A inverse_rms(double mean, int n, double eps, const A (&d)[K], AnyTeam& team) {
-  if ((mean >= 1e-30 && mean <= 3.4028234663852886e38) || mean != mean) return A(1) / sqrt(A(mean + eps));
-  A largest = 0, sum = 0;
-#pragma unroll
-  for (int k = 0; k < K; ++k) largest = Larger()(largest, fabs(d[k]));
+// 1 / sqrt(mean + eps), mean = sum d(c)^2 / n. Squares that leave the range of A are scaled by the largest element first; this
+// rare case reads the row again, so that it costs the usual one no registers.
+template <class A, class D, class AnyTeam> HIPPOGRAD_DEVICE A inverse_rms(A mean, int n, double eps, D&& d, AnyTeam& team) {
+  if ((mean >= A(1e-30) && mean <= A(3.4028234663852886e38)) || mean != mean) return __frsqrt_rn(mean + A(eps));
+  A largest = 0;
+#pragma unroll 1
+  for (int c = team.rank; c < n; c += team.size) largest = Larger()(largest, fabs(d(c)));
   largest = team.join(largest, A(0), Larger());
   if (largest == 0) return A(1 / sqrt(eps));
   if (isinf(largest)) return A(0);
-  const int exponent = ilogbf(largest);
-  const A half = ldexpf(A(1), -(exponent / 2)), rest = ldexpf(A(1), -(exponent - exponent / 2));
-#pragma unroll
-  for (int k = 0; k < K; ++k) sum += (d[k] * half * rest) * (d[k] * half * rest);
-  const double factor = double(half) * double(rest);   // 1 / sqrt(mean + eps) = factor / sqrt(factor^2 (mean + eps))
-  return A(factor / sqrt(double(team.join(sum, A(0), Plus())) / n + factor * factor * eps));
+  const double inverse = 1 / double(largest), relative = sqrt(eps) * inverse;   // sqrt(mean + eps) = largest sqrt(sum / n + eps / largest^2)
+  A sum = 0;
+#pragma unroll 1
+  for (int c = team.rank; c < n; c += team.size) {
+    const A v = A(double(d(c)) * inverse);
+    sum += v * v;
+  }
+  return A(inverse / sqrt(double(team.join(sum, A(0), Plus())) / n + relative * relative));
 }
 
 // Mean and sum of squares about it, of n elements; two sets joined by the formula of Chan, Golub and LeVeque (1979). Each thread
@@ -70,146 +72,216 @@ struct JoinMoments {
 
 template <class T, int K, bool kWarp, bool kCluster, bool kCentre>
 __global__ void __launch_bounds__(kWarp ? 128 : 1024)
-norm_fwd_kernel(const T* x, const T* w, const T* b, double eps, double inverse_n, T* y, compute_t<T>* stats, int64_t rows, int n) {
+norm_fwd_kernel(const T* x, const T* w, const T* b, double eps, compute_t<T> inverse_n, T* y, compute_t<T>* stats, int64_t rows, int n) {
   using A = compute_t<T>;
   using Row = Held<T, K>;
+  constexpr int V = Row::kV, P = Row::P;
   extern __shared__ __align__(16) unsigned char memory[];
   Team<kWarp, kCluster> team;
-  const HeldWeight<T, K, kWarp> weight(w, n, team, memory), bias(b, n, team, memory + (w ? size_t(Row::P) * blockDim.x * 16 : 0));
-  Row next;
-  next.clear();
+  NextRow<T, K, V, kWarp> next(memory);
+  const size_t part = size_t(P) * blockDim.x * 16;
+  const HeldWeight<T, K, kWarp> weight(w, n, team, memory + part), bias(b, n, team, memory + (w ? 2 : 1) * part);
   A next_first = 0;
   if (team.id < rows) {
-    next.read(x + team.id * n, n, team);
+    next.fetch(x + team.id * n, n, team);
     next_first = load(x[team.id * n]);
   }
   for (int64_t r = team.id; r < rows; r += team.count) {
-    A v[K], shift = 0, squares = 0;
+    Row now;
+    next.get(now);
     const A first = kCentre ? next_first : A(0);
-    next.unpack(v, n, team, first);
     if (r + team.count < rows) {
-      next.read(x + (r + team.count) * n, n, team);
+      next.fetch(x + (r + team.count) * n, n, team);
       next_first = load(x[(r + team.count) * n]);
     }
-    double mean_square;
+    A shift = 0, squares = 0;
     if constexpr (kCentre) {
       A sum = 0, held = 0;
 #pragma unroll
-      for (int k = 0; k < K; ++k) v[k] -= first, sum += v[k];
+      for (int p = 0; p < P; ++p)
+        if (Row::column(team, p) < n) {
+          held += V;
 #pragma unroll
-      for (int p = 0; p < Row::P; ++p) held += Row::column(team, p) < n ? A(Row::kV) : A(0);
+          for (int j = 0; j < V; ++j) sum += now.value(p, j) - first;
+        }
       const A mine = held > 0 ? __fdividef(sum, held) : A(0);
+      now.forget();
 #pragma unroll
-      for (int k = 0; k < K; ++k) {
-        const A d = Row::column(team, k / Row::kV) < n ? v[k] - mine : A(0);
-        squares += d * d;
-      }
+      for (int p = 0; p < P; ++p)
+        if (Row::column(team, p) < n)
+#pragma unroll
+          for (int j = 0; j < V; ++j) {
+            const A d = (now.value(p, j) - first) - mine;
+            squares += d * d;
+          }
+      now.forget();
       const Moments<A> all = team.join(Moments<A>{mine, squares, held}, Moments<A>{0, 0, 0}, JoinMoments());
-      shift = all.mean;
-      mean_square = double(all.m2) * inverse_n;
-#pragma unroll
-      for (int k = 0; k < K; ++k) v[k] = Row::column(team, k / Row::kV) < n ? v[k] - shift : A(0);
+      shift = all.mean, squares = all.m2;
     } else {
 #pragma unroll
-      for (int k = 0; k < K; ++k) squares += v[k] * v[k];
-      mean_square = double(team.join(squares, A(0), Plus())) * inverse_n;
+      for (int p = 0; p < P; ++p)
+#pragma unroll
+        for (int j = 0; j < V; ++j) squares += now.value(p, j) * now.value(p, j);   // 0 beyond the row
+      now.forget();
+      squares = team.join(squares, A(0), Plus());
     }
-    const A scale = inverse_rms(mean_square, n, eps, v, team);
+    const A scale = inverse_rms(squares * inverse_n, n, eps, [&](int c) { return (load(x[r * n + c]) - first) - shift; }, team);
     if (team.rank == 0) {
       if constexpr (kCentre) stats[2 * r] = shift, stats[2 * r + 1] = scale;
       else stats[r] = scale;
     }
 #pragma unroll
-    for (int p = 0; p < Row::P; ++p) {
-      A u[Row::kV], c[Row::kV];
+    for (int p = 0; p < P; ++p) {
+      if (Row::column(team, p) >= n) continue;
+      A u[V], c[V];
       if (w) weight.get(p, n, team, u);
       if (kCentre && b) bias.get(p, n, team, c);
+      Pack<T, V> out;
 #pragma unroll
-      for (int j = 0; j < Row::kV; ++j) {
-        A& e = v[p * Row::kV + j];
-        e *= scale;
+      for (int j = 0; j < V; ++j) {
+        A e = ((now.value(p, j) - first) - shift) * scale;
         if (w) e *= u[j];
         if (kCentre && b) e += c[j];
+        store(out.v[j], e);
       }
+      *reinterpret_cast<Pack<T, V>*>(y + r * n + Row::column(team, p)) = out;
     }
-    Row::write(y + r * n, n, team, v);
   }
 }
+
+// Where the backward has its rows. Warps: in registers. Blocks: in shared memory, two rows of x and dy, so that the next one is
+// on its way while this one is worked on and the registers are left to the sums. A thread reads only what it fetched itself.
+template <class T, int K, bool kWarp> struct Fetched {
+  using Row = Held<T, K>;
+  static constexpr int V = Row::kV, P = Row::P;
+  Row x_row, dy_row;        // warps
+  Pack<T, V>* ring;         // blocks: (2, x and dy, P) packs of this thread
+
+  HIPPOGRAD_DEVICE explicit Fetched(unsigned char* memory) : ring(reinterpret_cast<Pack<T, V>*>(memory) + threadIdx.x) {
+    x_row.clear();
+    dy_row.clear();
+    if constexpr (!kWarp)
+#pragma unroll
+      for (int k = 0; k < 4 * P; ++k) ring[k * blockDim.x] = Pack<T, V>{};   // 0 beyond the row: adds nothing to any sum
+  }
+  HIPPOGRAD_DEVICE Pack<T, V>& slot(int side, int which, int p) { return ring[((side * 2 + which) * P + p) * blockDim.x]; }
+  template <class AnyTeam> HIPPOGRAD_DEVICE void fetch(const T* x, const T* dy, int side, int n, const AnyTeam& team) {
+    if constexpr (kWarp) {
+      x_row.read(x, n, team);
+      dy_row.read(dy, n, team);
+    } else {
+#pragma unroll
+      for (int p = 0; p < P; ++p) {
+        const int c = Row::column(team, p);
+        if (c >= n) continue;
+        __pipeline_memcpy_async(&slot(side, 0, p), x + c, 16);
+        __pipeline_memcpy_async(&slot(side, 1, p), dy + c, 16);
+      }
+    }
+  }
+  HIPPOGRAD_DEVICE void get(int side, int p, Pack<T, V>& x, Pack<T, V>& dy) {
+    if constexpr (kWarp) x = x_row.pack[p], dy = dy_row.pack[p];
+    else x = slot(side, 0, p), dy = slot(side, 1, p);
+  }
+  static constexpr size_t kBytesPerThread = kWarp ? 0 : 4 * P * 16;
+};
+
+template <class A> struct Two { A a, b; };
+struct AddTwo {
+  template <class A> HIPPOGRAD_DEVICE Two<A> operator()(const Two<A>& s, const Two<A>& t) const { return {s.a + t.a, s.b + t.b}; }
+};
 
 template <class T, int K, bool kWarp, bool kCluster, bool kCentre>
 __global__ void __launch_bounds__(kWarp ? 128 : 512)
 norm_bwd_kernel(const T* x, const T* w, const compute_t<T>* stats, const T* dy, T* dx, compute_t<T>* partial, compute_t<T> inverse_n, int64_t rows, int n) {
   using A = compute_t<T>;
   using Row = Held<T, K>;
-  constexpr bool kAhead = !kWarp;   // warps: others' loads fill the time, the registers hold the sums
-  struct Two { A a, b; };
+  constexpr int V = Row::kV, P = Row::P;
   extern __shared__ __align__(16) unsigned char memory[];
   Team<kWarp, kCluster> team;
-  const HeldWeight<T, K, kWarp> weight(w, n, team, memory);
+  Fetched<T, K, kWarp> rows_here(memory);
+  const HeldWeight<T, K, kWarp> weight(w, n, team, memory + Fetched<T, K, kWarp>::kBytesPerThread * blockDim.x);
   A dw[K] = {}, db[K] = {};
-  Row next_x, next_dy;   // zero beyond the row: adds nothing to any sum
-  next_x.clear();
-  next_dy.clear();
-  if (kAhead && team.id < rows) {
-    next_x.read(x + team.id * n, n, team);
-    next_dy.read(dy + team.id * n, n, team);
+  A next_first = 0, next_shift = 0, next_scale = 0;
+  const auto scalars = [&](int64_t r) {
+    if constexpr (kCentre) next_first = load(x[r * n]), next_shift = stats[2 * r], next_scale = stats[2 * r + 1];
+    else next_scale = stats[r];
+  };
+  if (team.id < rows) {
+    if constexpr (!kWarp) {
+      rows_here.fetch(x + team.id * n, dy + team.id * n, 0, n, team);
+      __pipeline_commit();
+    }
+    scalars(team.id);
   }
-  for (int64_t r = team.id; r < rows; r += team.count) {
-    A hat[K], g[K];
-    if constexpr (kAhead) {
-      next_x.unpack(hat);
-      next_dy.unpack(g);
+  int side = 0;
+  for (int64_t r = team.id; r < rows; r += team.count, side ^= 1) {
+    const A first = next_first, shift = next_shift, scale = next_scale;
+    const bool more = r + team.count < rows;
+    if constexpr (kWarp) {
+      rows_here.fetch(x + r * n, dy + r * n, 0, n, team);
     } else {
-      Row now_x, now_dy;
-      now_x.clear();
-      now_dy.clear();
-      now_x.read(x + r * n, n, team);
-      now_dy.read(dy + r * n, n, team);
-      now_x.unpack(hat);
-      now_dy.unpack(g);
+      if (more) rows_here.fetch(x + (r + team.count) * n, dy + (r + team.count) * n, side ^ 1, n, team);
+      __pipeline_commit();
+      wait_for_copies<1>();
     }
-    const A first = kCentre ? load(x[r * n]) : A(0), shift = kCentre ? stats[2 * r] : A(0), scale = kCentre ? stats[2 * r + 1] : stats[r];
-    if (kAhead && r + team.count < rows) {
-      next_x.read(x + (r + team.count) * n, n, team);
-      next_dy.read(dy + (r + team.count) * n, n, team);
-    }
-    A sum_g = 0, sum_gh = 0;
-#pragma unroll
-    for (int p = 0; p < Row::P; ++p) {
-      A u[Row::kV];
+    if (more) scalars(r + team.count);
+    // One pack: x_hat and g = dy weight (rounded by itself: else g - mean(g) would not be 0 where it should).
+    const auto terms = [&](int p, A (&hat)[V], A (&d)[V], A (&g)[V]) {
+      Pack<T, V> px, pd;
+      A u[V];
+      rows_here.get(side, p, px, pd);
       if (w) weight.get(p, n, team, u);
 #pragma unroll
-      for (int j = 0; j < Row::kV; ++j) {
-        const int k = p * Row::kV + j;
-        hat[k] = kCentre ? ((hat[k] - first) - shift) * scale : hat[k] * scale;
-        dw[k] += g[k] * hat[k];
-        db[k] += g[k];
-        if (w) g[k] = multiply(g[k], u[j]);   // rounded by itself: else g - mean(g) would not be 0 where it should
-        sum_g += g[k];
-        sum_gh += g[k] * hat[k];
+      for (int j = 0; j < V; ++j) {
+        hat[j] = kCentre ? ((load(px.v[j]) - first) - shift) * scale : load(px.v[j]) * scale;
+        d[j] = load(pd.v[j]);
+        g[j] = w ? multiply(d[j], u[j]) : d[j];
+      }
+    };
+    A sum_g = 0, sum_gh = 0;
+#pragma unroll
+    for (int p = 0; p < P; ++p) {
+      A hat[V], d[V], g[V];
+      terms(p, hat, d, g);
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        dw[p * V + j] += d[j] * hat[j];
+        if constexpr (kCentre) db[p * V + j] += d[j];
+        sum_g += g[j];
+        sum_gh += g[j] * hat[j];
       }
     }
     if (!dx) continue;
     A mean_g = 0, mean_gh;
     if constexpr (kCentre) {
-      const Two sums = team.join(Two{sum_g, sum_gh}, Two{0, 0}, [](const Two& s, const Two& t) { return Two{s.a + t.a, s.b + t.b}; });
+      const Two<A> sums = team.join(Two<A>{sum_g, sum_gh}, Two<A>{0, 0}, AddTwo());
       mean_g = sums.a * inverse_n, mean_gh = sums.b * inverse_n;
     } else {
       mean_gh = team.join(sum_gh, A(0), Plus()) * inverse_n;
     }
+    if constexpr (kWarp) rows_here.x_row.forget(), rows_here.dy_row.forget();
 #pragma unroll
-    for (int k = 0; k < K; ++k) g[k] = scale * ((kCentre ? g[k] - mean_g : g[k]) - hat[k] * mean_gh);
-    Row::write(dx + r * n, n, team, g);
+    for (int p = 0; p < P; ++p) {
+      if (Row::column(team, p) >= n) continue;
+      A hat[V], d[V], g[V];
+      terms(p, hat, d, g);
+      Pack<T, V> out;
+#pragma unroll
+      for (int j = 0; j < V; ++j) store(out.v[j], scale * ((kCentre ? g[j] - mean_g : g[j]) - hat[j] * mean_gh));
+      *reinterpret_cast<Pack<T, V>*>(dx + r * n + Row::column(team, p)) = out;
+    }
   }
   if (!partial) return;
   // partial (2, pieces, n): a piece is a team, or the warps of a block, added in order.
   if constexpr (kWarp) {
     __shared__ A sums[4][32 * K];
     const int warp = int(threadIdx.x) / 32;
+#pragma unroll
     for (int which = 0; which < (kCentre ? 2 : 1); ++which) {
       __syncthreads();
 #pragma unroll
-      for (int k = 0; k < K; ++k) sums[warp][Row::column(team, k / Row::kV) + k % Row::kV] = which ? db[k] : dw[k];
+      for (int k = 0; k < K; ++k) sums[warp][Row::column(team, k / V) + k % V] = which ? db[k] : dw[k];
       __syncthreads();
       for (int c = int(threadIdx.x); c < n; c += int(blockDim.x))
         partial[(which * int64_t(gridDim.x) + blockIdx.x) * n + c] = (sums[0][c] + sums[1][c]) + (sums[2][c] + sums[3][c]);
@@ -218,7 +290,7 @@ norm_bwd_kernel(const T* x, const T* w, const compute_t<T>* stats, const T* dy, 
     A* to = partial + team.id * n;
 #pragma unroll
     for (int k = 0; k < K; ++k) {
-      const int c = Row::column(team, k / Row::kV) + k % Row::kV;
+      const int c = Row::column(team, k / V) + k % V;
       if (c >= n) continue;
       to[c] = dw[k];
       if constexpr (kCentre) to[team.count * n + c] = db[k];
@@ -248,9 +320,9 @@ bool norm_fwd_held(bool centre, CArray x, CArray weight, CArray bias, double eps
     if (!plan || !plan->packed) return false;
     spread(*plan, rows);
     by_plan<T, false>(*plan, [&]<int K, int V, bool kWarp, bool kCluster>() {
-      const size_t shared = HeldWeight<T, K, kWarp>::bytes(plan->threads) * ((w ? 1 : 0) + (b ? 1 : 0));
+      const size_t shared = HeldWeight<T, K, kWarp>::bytes(plan->threads) * (1 + (w ? 1 : 0) + (b ? 1 : 0));   // and the next row
       with_centre(centre, [&]<bool kCentre>() {
-        launch_teams(centre ? "layer_norm" : "rms_norm", *plan, norm_fwd_kernel<T, K, kWarp, kCluster, kCentre>, shared, xp, w, b, eps, 1 / double(n), to,
+        launch_teams(centre ? "layer_norm" : "rms_norm", *plan, norm_fwd_kernel<T, K, kWarp, kCluster, kCentre>, shared, xp, w, b, eps, compute_t<T>(1 / double(n)), to,
                      stats.data<compute_t<T>>(), rows, int(n));
       });
     });
@@ -268,15 +340,16 @@ bool norm_bwd_held(bool centre, CArray x, CArray weight, CArray stats, CArray dy
     T *to = maybe<T>(dx), *dw = maybe<T>(dweight), *db = maybe<T>(dbias);
     std::optional<TeamPlan> plan = team_plan<T>(n, 512, aligned16(xp) && aligned16(w) && aligned16(dyp) && aligned16(to), 768);
     if (!plan || !plan->packed) return false;
-    // Teams: as many as fill 132 SMs once (clusters of 4 do not come out even: 32 of them). A constant: sums must not depend on the device.
-    int64_t teams = plan->warp ? 396 : plan->cluster == 4 ? 32 : plan->cluster == 2 ? 64 : 132 * (512 / plan->threads);
+    // Teams: as many as fill 132 SMs once (clusters of 4 leave some over). A constant: sums must not depend on the device.
+    int64_t teams = plan->warp ? 264 : plan->cluster == 4 ? 30 : plan->cluster == 2 ? 66 : 132 * (512 / plan->threads);
     const int64_t needed = plan->warp ? (rows + 3) / 4 : rows;
     if (needed < teams) teams = needed;
     plan->blocks = unsigned(teams * plan->cluster);
     const Workspace sums(dw || db ? size_t(2 * teams * n) * sizeof(A) : 0);
     by_plan<T, false, 24>(*plan, [&]<int K, int V, bool kWarp, bool kCluster>() {
+      const size_t shared = Fetched<T, K, kWarp>::kBytesPerThread * size_t(plan->threads) + (w ? HeldWeight<T, K, kWarp>::bytes(plan->threads) : 0);
       with_centre(centre, [&]<bool kCentre>() {
-        launch_teams(name, *plan, norm_bwd_kernel<T, K, kWarp, kCluster, kCentre>, w ? HeldWeight<T, K, kWarp>::bytes(plan->threads) : 0, xp, w,
+        launch_teams(name, *plan, norm_bwd_kernel<T, K, kWarp, kCluster, kCentre>, shared, xp, w,
                      stats.data<A>(), dyp, to, sums.as<A>(), A(1) / A(n), rows, int(n));
       });
     });

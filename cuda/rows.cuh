@@ -56,8 +56,10 @@ template <class T, class Many, class One> HIPPOGRAD_DEVICE void over_row(const T
   const int64_t packs = (n - head) / V;
   for (int64_t c = threadIdx.x; c < head; c += blockDim.x) one(c);
   for (int64_t p = threadIdx.x; p < packs; p += int64_t(U) * blockDim.x) {
-    const int64_t left = (packs - p + blockDim.x - 1) / blockDim.x;
-    many(head + p * V, int64_t(blockDim.x) * V, int(left < U ? left : U));
+    int count = 0;
+#pragma unroll
+    for (int u = 0; u < U; ++u) count += p + u * int64_t(blockDim.x) < packs;
+    many(head + p * V, int64_t(blockDim.x) * V, count);
   }
   for (int64_t c = head + packs * V + threadIdx.x; c < n; c += blockDim.x) one(c);
 }

@@ -9,30 +9,55 @@
 namespace hippograd::cuda {
 namespace {
 
+// Each warp takes its own greatest element out, so that one join per row is enough (cuda/online.cuh).
 template <class T, int K, int V, bool kWarp, bool kCluster>
 __global__ void __launch_bounds__(kWarp ? 128 : 1024) softmax_held(bool log_form, const T* x, T* y, int64_t rows, int n) {
   using A = compute_t<T>;
+  using Row = Held<T, K, V>;
+  constexpr bool kKeep = std::is_same_v<T, A>;   // exponentials stay where the elements were; bf16 forms them twice
+  const A lowest = -A(INFINITY);
   Team<kWarp, kCluster> team;
-  Held<T, K, V> next;
-  if (team.id < rows) next.read(x + team.id * n, n, team);
+  extern __shared__ __align__(16) unsigned char memory[];
+  NextRow<T, K, V, kWarp> next(memory);
+  if (team.id < rows) next.fetch(x + team.id * n, n, team);
   for (int64_t r = team.id; r < rows; r += team.count) {
-    A v[K], m = -A(INFINITY), mine = 0;
-    next.unpack(v, n, team, m);
-    if (r + team.count < rows) next.read(x + (r + team.count) * n, n, team);
+    Row now;
+    next.get(now);
+    if (r + team.count < rows) next.fetch(x + (r + team.count) * n, n, team);
+    A m = lowest, sum = 0;
 #pragma unroll
-    for (int k = 0; k < K; ++k) m = Larger()(m, v[k]);
-    m = team.join(m, -A(INFINITY), Larger());
+    for (int p = 0; p < Row::P; ++p)
+      if (Row::column(team, p) < n)
 #pragma unroll
-    for (int k = 0; k < K; ++k) {
-      v[k] -= m;
-      const A e = exponential_of<T>(v[k]);
-      mine += e;
-      if (!log_form) v[k] = e;
+        for (int j = 0; j < V; ++j) m = Larger()(m, now.value(p, j));
+    m = warp_join(m, Larger());
+    now.forget();
+    const A base = m == lowest ? A(0) : m;   // -inf - 0: such elements add nothing
+#pragma unroll
+    for (int p = 0; p < Row::P; ++p)
+      if (Row::column(team, p) < n)
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          const A e = exponential_of<T>(now.value(p, j) - base);
+          sum += e;
+          if constexpr (kKeep)
+            if (!log_form) now.pack[p].v[j] = e;
+        }
+    now.forget();
+    const MaxAndSum<A> all = team.join_warps(MaxAndSum<A>{m, warp_join(sum, Plus())}, MaxAndSum<A>{lowest, 0}, JoinMaxAndSum());
+    const A total = all.max == lowest ? A(NAN) : all.sum, shift = log_form || !kKeep ? all.max : A(0);
+    const A scale = log_form ? log(total) : kKeep ? exponential(m - all.max) / total : 1 / total;
+#pragma unroll
+    for (int p = 0; p < Row::P; ++p) {
+      if (Row::column(team, p) >= n) continue;
+      Pack<T, V> out;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        const A v = now.value(p, j) - shift;
+        store(out.v[j], log_form ? v - scale : kKeep ? v * scale : exponential_of<T>(v) * scale);
+      }
+      *reinterpret_cast<Pack<T, V>*>(y + r * n + Row::column(team, p)) = out;
     }
-    const A sum = team.join(mine, A(0), Plus()), scale = log_form ? log(sum) : 1 / sum;
-#pragma unroll
-    for (int k = 0; k < K; ++k) v[k] = log_form ? v[k] - scale : v[k] * scale;
-    Held<T, K, V>::write(y + r * n, n, team, v);
   }
 }
 
@@ -60,8 +85,9 @@ template <class T> __global__ void __launch_bounds__(512) softmax_fwd_kernel(boo
 template <class T, int K, int V, bool kWarp, bool kCluster>
 __global__ void __launch_bounds__(kWarp ? 128 : 512) softmax_bwd_held(bool log_form, const T* y, const T* dy, T* dx, int64_t rows, int n) {
   using A = compute_t<T>;
+  using Row = Held<T, K, V>;
   Team<kWarp, kCluster> team;
-  Held<T, K, V> next_y, next_dy;
+  Row next_y, next_dy;   // zero beyond the row
   next_y.clear();
   next_dy.clear();
   if (team.id < rows) {
@@ -69,19 +95,30 @@ __global__ void __launch_bounds__(kWarp ? 128 : 512) softmax_bwd_held(bool log_f
     next_dy.read(dy + team.id * n, n, team);
   }
   for (int64_t r = team.id; r < rows; r += team.count) {
-    A v[K], d[K], mine = 0;
-    next_y.unpack(v);
-    next_dy.unpack(d);
+    Row now_y = next_y, now_dy = next_dy;
     if (r + team.count < rows) {
       next_y.read(y + (r + team.count) * n, n, team);
       next_dy.read(dy + (r + team.count) * n, n, team);
     }
+    A mine = 0;
 #pragma unroll
-    for (int k = 0; k < K; ++k) mine += log_form ? d[k] : v[k] * d[k];
+    for (int p = 0; p < Row::P; ++p)
+#pragma unroll
+      for (int j = 0; j < V; ++j) mine += log_form ? now_dy.value(p, j) : now_y.value(p, j) * now_dy.value(p, j);
+    now_y.forget();
+    now_dy.forget();
     const A total = team.join(mine, A(0), Plus());
 #pragma unroll
-    for (int k = 0; k < K; ++k) d[k] = log_form ? d[k] - exponential_of<T>(v[k]) * total : v[k] * (d[k] - total);
-    Held<T, K, V>::write(dx + r * n, n, team, d);
+    for (int p = 0; p < Row::P; ++p) {
+      if (Row::column(team, p) >= n) continue;
+      Pack<T, V> out;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        const A v = now_y.value(p, j), d = now_dy.value(p, j);
+        store(out.v[j], log_form ? d - exponential_of<T>(v) * total : v * (d - total));
+      }
+      *reinterpret_cast<Pack<T, V>*>(dx + r * n + Row::column(team, p)) = out;
+    }
   }
 }
 template <class T>
@@ -125,7 +162,7 @@ void softmax_fwd(bool log_form, CArray x, MArray y) {
       if (std::optional<TeamPlan> plan = team_plan<T>(n, 1024, aligned16(from) && aligned16(to))) {
         spread(*plan, rows);
         return by_plan<T>(*plan, [&]<int K, int V, bool kWarp, bool kCluster>() {
-          launch_teams("softmax", *plan, softmax_held<T, K, V, kWarp, kCluster>, 0, log_form, from, to, rows, int(n));
+          launch_teams("softmax", *plan, softmax_held<T, K, V, kWarp, kCluster>, NextRow<T, K, V, kWarp>::kBytesPerThread * size_t(plan->threads), log_form, from, to, rows, int(n));
         });
       }
     launch("softmax", softmax_fwd_kernel<T>, row_blocks(rows), row_threads(n, kPack<T>), 0, log_form, from, to, rows, n, aligned16(from) && aligned16(to));
