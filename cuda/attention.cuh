@@ -1,9 +1,10 @@
 #pragma once
 // What the attention kernels share: slices of strided arrays, scores and masks, the dropout draw. Equations in
 // tensor/kernels/attention.h.
-#include "tensor/kernels/math.h"
 #include "cuda/launch.cuh"
 #include "tensor/kernels/attention.h"
+#include "tensor/kernels/math.h"
+#include "tensor/philox.h"
 
 namespace hippograd::cuda {
 
@@ -55,17 +56,10 @@ struct AttentionSizes {
   }
 };
 
-// Word i % 4 of Philox4x32-10's block offset + i / 4 as a uniform number in [0, 1): tensor/random.h.
+// Word i % 4 of block offset + i / 4 as a uniform number in [0, 1): tensor/random.h.
 HIPPOGRAD_DEVICE float uniform_draw(const int64_t* state, uint64_t i) {
-  const uint64_t seed = uint64_t(state[0]), counter = uint64_t(state[1]) + i / 4;
-  uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32), c0 = uint32_t(counter), c1 = uint32_t(counter >> 32), c2 = 0, c3 = 0;
-#pragma unroll
-  for (int round = 0; round < 10; ++round) {
-    const uint32_t high0 = __umulhi(0xD2511F53u, c0), low0 = 0xD2511F53u * c0, high1 = __umulhi(0xCD9E8D57u, c2), low1 = 0xCD9E8D57u * c2;
-    c0 = high1 ^ c1 ^ key0, c1 = low1, c2 = high0 ^ c3 ^ key1, c3 = low0;
-    key0 += 0x9E3779B9u, key1 += 0xBB67AE85u;
-  }
-  const uint32_t word = i % 4 == 0 ? c0 : i % 4 == 1 ? c1 : i % 4 == 2 ? c2 : c3;
+  const PhiloxBlock block = philox_block(uint64_t(state[0]), uint64_t(state[1]) + i / 4);
+  const uint32_t word = i % 4 == 0 ? block.word[0] : i % 4 == 1 ? block.word[1] : i % 4 == 2 ? block.word[2] : block.word[3];
   return float(word >> 8) * 0x1p-24f;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cuda/gemm.h"
 #include "cuda/launch.cuh"
+#include "cuda/words.cuh"
 
 namespace hippograd::cuda {
 namespace {
@@ -50,12 +51,6 @@ template <class T> __global__ void im2col_kernel(Patches g, const T* __restrict_
   }
 }
 
-// q = position / stride if that is a whole number of outputs below `count`, else -1.
-HIPPOGRAD_DEVICE int output_at(int position, int stride, int count) {
-  if (position < 0) return -1;
-  const int q = stride == 1 ? position : position / stride;
-  return q * stride == position && q < count ? q : -1;
-}
 template <class From, class T> struct Col2im {
   Patches g;
   PlaceDivider place;
@@ -258,13 +253,7 @@ void im2col(const ConvGeometry& g, CArray x, MArray cols) {
   if (cols.numel() == 0) return;
   if (x.numel() == 0) return zero(cols);
   const ConvSizes s = sizes_of(g, x.shape(), cols.shape());
-  switch (itemsize(x.dtype())) {
-    case 1: return im2col_words<uint8_t>(s, x, cols);
-    case 2: return im2col_words<uint16_t>(s, x, cols);
-    case 4: return im2col_words<uint32_t>(s, x, cols);
-    case 8: return im2col_words<uint64_t>(s, x, cols);
-    default: return im2col_words<ulonglong2>(s, x, cols);
-  }
+  by_word_size(size_t(itemsize(x.dtype())), [&]<class Word>() { im2col_words<Word>(s, x, cols); });
 }
 void col2im(const ConvGeometry& g, CArray cols, MArray x) {
   if (x.numel() == 0) return;

@@ -38,6 +38,13 @@ struct PlaceDivider {
   }
 };
 
+// The output (0 <= q < count) whose tap lies at `position` = q stride, or -1.
+HIPPOGRAD_DEVICE int output_at(int position, int stride, int count) {
+  if (position < 0) return -1;
+  const int q = stride == 1 ? position : position / stride;
+  return q * stride == position && q < count ? q : -1;
+}
+
 // By the definition: for depthwise convolutions and many small groups, where products of matrices would be thin.
 void conv2d_direct(const ConvSizes& s, CArray x, CArray w, CArray b, MArray y);
 void conv2d_input_direct(const ConvSizes& s, CArray dy, CArray w, MArray dx);

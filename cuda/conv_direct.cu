@@ -40,13 +40,6 @@ template <class T> struct Forward {
   }
 };
 
-// The output (0 <= q < count) whose tap lies at `position` = q stride, or -1.
-HIPPOGRAD_DEVICE int output_at(int position, int stride, int count) {
-  if (position < 0) return -1;
-  const int q = stride == 1 ? position : position / stride;
-  return q * stride == position && q < count ? q : -1;
-}
-
 template <class T> struct InputGradient {
   Sizes s;
   PlaceDivider place;

@@ -251,7 +251,6 @@ template <class W> struct Gather {
     y[o.of[0]] = w;
   }
 };
-Array at_least_1d(const Array& a) { return a.dim() == 0 ? a.unsqueeze(0) : a; }   // a scalar is a vector of one element here
 void gather(CArray x_, int dim, CArray index_, const char* op, MArray y_) {
   const Array x = at_least_1d(x_), index = at_least_1d(index_);
   Array y = at_least_1d(y_);

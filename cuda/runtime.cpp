@@ -120,21 +120,16 @@ Workspace::~Workspace() {
 namespace {
 
 // To the host: waits, so the host sees finished data. From the host: the driver has taken its copy of pageable memory when the
-// call returns; page-locked memory is read later, so that copy is waited for as well unless the caller
-// declared it NonBlocking. What kernels reported until then is thrown
-// after a copy to the host (cuda/errors.h).
-bool page_locked(const void* p) {
-  cudaPointerAttributes a{};
-  if (cudaPointerGetAttributes(&a, p) != cudaSuccess) (void)cudaGetLastError();
-  return a.type == cudaMemoryTypeHost;
-}
+// call returns; page-locked memory is read later, so that copy is waited for as well unless the caller declared it NonBlocking.
+// What kernels reported until then is thrown after a copy to the host (cuda/errors.h).
 void copy(void* dst, Device to, const void* src, Device from, size_t bytes) {
   if (to.is_cpu()) require_no_capture("copy to the host");
   if (from.is_cpu()) require_no_capture("copy from the host");
   if (bytes == 0) return;
   use_device(to.is_cpu() ? from.index : to.index);
   check(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDefault, stream()), "copy");
-  if (to.is_cpu() || (from.is_cpu() && !NonBlocking::active() && page_locked(src))) check(cudaStreamSynchronize(stream()), "copy");
+  const bool wait_for_source = from.is_cpu() && !NonBlocking::active() && accelerator(DeviceKind::CUDA).is_pinned(src);
+  if (to.is_cpu() || wait_for_source) check(cudaStreamSynchronize(stream()), "copy");
   if (to.is_cpu()) raise_faults(from.index);
 }
 void synchronize(Device d) {

@@ -20,13 +20,7 @@ template <class T> HIPPOGRAD_DEVICE T product(T a, T b) {
   if constexpr (std::is_arithmetic_v<T>) return T(a * b);
   else return T(a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real());
 }
-// By components: the compiler's own complex type, of which std::complex is made, does not exist on the device.
-struct Add {
-  template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const {
-    if constexpr (std::is_arithmetic_v<T>) return T(a + b);
-    else return T(a.real() + b.real(), a.imag() + b.imag());
-  }
-};
+struct Add { template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const { return T(a + b); } };
 struct AnyJoin {   // the branch is the same for a whole launch
   Scatter how;
   template <class T> HIPPOGRAD_DEVICE T operator()(T a, T b) const {
@@ -295,7 +289,6 @@ Array without_dim(const Array& a, const Shape& shape, int dim) {
   strides[dim] = 0;
   return Array(a.storage(), shape, strides, a.offset(), a.dtype());
 }
-Array at_least_1d(const Array& a) { return a.dim() == 0 ? a.unsqueeze(0) : a; }   // a scalar is a vector of one element here
 
 void scatter(Scatter how, CArray src_, int dim, CArray index_, const char* op, MArray y_) {
   const Array src = at_least_1d(src_), index = at_least_1d(index_);

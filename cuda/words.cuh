@@ -5,6 +5,8 @@
 
 namespace hippograd::cuda {
 
+inline Array at_least_1d(const Array& a) { return a.dim() == 0 ? a.unsqueeze(0) : a; }   // a scalar as a vector of one element
+
 struct alignas(16) Word16 { uint64_t low, high; };
 
 template <class F> void by_word_size(size_t bytes, F&& f) {
