@@ -16,7 +16,7 @@ namespace hippograd::cuda {
 
 struct Gemm {
   DType type = DType::f32;        // of a, b and bias
-  DType result = DType::f32;      // of d: `type`, or f32 where `type` is half
+  DType result = DType::f32;      // of d: `type`, or f32 where `type` is bf16
   int64_t m = 0, n = 0, k = 0, batch = 1;
   const void *a = nullptr, *b = nullptr, *bias = nullptr;
   void* d = nullptr;
@@ -29,7 +29,7 @@ void gemm(const Gemm& g);          // on the current stream
 bool gemm_small(const Gemm& g);    // false: not a small f32 product in aligned packs (nothing was launched)
 bool gemm_cublas(const Gemm& g);   // false: cuBLASLt has no kernel for this type or layout (nothing was launched)
 void gemm_tiled(const Gemm& g);    // any strides, any type
-void add_bias(const Gemm& g);      // d_sij += bias_j, nothing else
+void add_bias(const Gemm& g);      // d_sij += bias_j, nothing else; f64 and complex
 void conjugate(Array& x);          // in place, any strides
 
 // How cuBLASLt sees a matrix (rows, cols): in memory the columns lie one after the other, `ld` apart (or, transposed, the rows).

@@ -108,7 +108,7 @@ template <class T, class Out> void launch_tiled(const Gemm& g) {
 void gemm_tiled(const Gemm& g) {
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   visit(Types<float, double, complex64, complex128, int64_t, int32_t, uint8_t, bfloat16, float16>{}, g.type, "matmul", [&]<class T>() {
-    if constexpr (!std::is_same_v<compute_t<T>, T>) {
+    if constexpr (std::is_same_v<T, bfloat16>) {   // convolutions keep sums in f32
       if (g.result == DType::f32) return launch_tiled<T, float>(g);
     }
     launch_tiled<T, T>(g);
@@ -116,7 +116,7 @@ void gemm_tiled(const Gemm& g) {
 }
 
 void add_bias(const Gemm& g) {
-  visit(Types<float, double, complex64, complex128>{}, g.type, "matmul", [&]<class T>() {
+  visit(Types<double, complex64, complex128>{}, g.type, "matmul", [&]<class T>() {
     const AddBias<T> add{static_cast<const T*>(g.bias), static_cast<T*>(g.d), g.m, g.n, g.d_row, g.d_step};
     for_each("matmul_bias", g.batch * g.m * g.n, add);
   });

@@ -135,10 +135,7 @@ template <class T, class Use> void sorted_rows(CArray x, bool flip, Use&& use) {
   constexpr int64_t kMost = (int64_t(1) << 31) - 1;   // elements that 32-bit places can count
   const int64_t rows = x.shape()[0], n = x.shape()[1];
   if (x.numel() == 0) return;
-  if (n > kMost) {
-    for (int64_t r = 0; r < rows; ++r) sort_batch<T, uint64_t>(x.data<T>(), r, 1, n, flip, use);
-    return;
-  }
+  if (n > kMost) fail<ValueError>("sort: a row of ", n, " elements; on CUDA at most ", kMost, " can be sorted");
   const int64_t batch = kMost / n;
   for (int64_t r = 0; r < rows; r += batch) sort_batch<T, uint32_t>(x.data<T>(), r, r + batch < rows ? batch : rows - r, n, flip, use);
 }
