@@ -90,12 +90,20 @@ template <class T, class F> HIPPOGRAD_DEVICE void for_true(const T* x, int64_t n
   const int64_t first = (int64_t(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32) * kPerWarp;
   const unsigned lane = threadIdx.x & 31;
   int seen = 0;
-  for (int step = 0; step < kPerWarp; step += 32) {
-    const int64_t i = first + step + lane;
-    const bool yes = i < n && convert<bool>(x[i]);
-    const unsigned votes = __ballot_sync(kFullWarp, yes);
-    if (yes) f(i, seen + __popc(votes & ((1u << lane) - 1)));
-    seen += __popc(votes);
+  constexpr int kAhead = 8;   // loads on their way together
+  for (int step = 0; step < kPerWarp; step += 32 * kAhead) {
+    bool yes[kAhead];
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const int64_t i = first + step + 32 * u + lane;
+      yes[u] = i < n && convert<bool>(x[i]);
+    }
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const unsigned votes = __ballot_sync(kFullWarp, yes[u]);
+      if (yes[u]) f(first + step + 32 * u + lane, seen + __popc(votes & ((1u << lane) - 1)));
+      seen += __popc(votes);
+    }
   }
 }
 struct LastPlace {
@@ -173,26 +181,45 @@ template <class W> struct TakeRows {
   const W* x;
   const int64_t* index;
   W* y;
-  int64_t n;
+  int64_t n, total;
   FastDivision by_width, by_count;
   FaultSite site;
-  HIPPOGRAD_DEVICE void operator()(int64_t i) const {
-    int64_t word = i;
-    int64_t k = by_width.split(word);
-    const int64_t outer = by_count.split(k), row = index[k];
-    W w{};
-    if (row >= 0 && row < n) w = x[(outer * n + row) * by_width.d + word];
-    else site.report(k, row);
-    y[i] = w;
-  }
 };
+// Four words per thread: their indices, then the words themselves, are on their way together.
+template <class W> __global__ void __launch_bounds__(256) take_rows_kernel(TakeRows<W> t) {
+  constexpr int kWords = 4;
+  const int64_t first = int64_t(blockIdx.x) * (256 * kWords) + threadIdx.x;
+  int64_t row[kWords], from[kWords], k[kWords];
+#pragma unroll
+  for (int u = 0; u < kWords; ++u) {
+    const int64_t i = first + u * 256;
+    if (i >= t.total) continue;
+    int64_t word = i;
+    k[u] = t.by_width.split(word);
+    const int64_t outer = t.by_count.split(k[u]);
+    row[u] = t.index[k[u]];
+    from[u] = outer * t.n * t.by_width.d + word;
+  }
+  W w[kWords];
+#pragma unroll
+  for (int u = 0; u < kWords; ++u) {
+    w[u] = W{};
+    if (first + u * 256 >= t.total) continue;
+    if (row[u] >= 0 && row[u] < t.n) w[u] = t.x[from[u] + row[u] * t.by_width.d];
+    else t.site.report(k[u], row[u]);
+  }
+#pragma unroll
+  for (int u = 0; u < kWords; ++u)
+    if (first + u * 256 < t.total) t.y[first + u * 256] = w[u];
+}
 void take_rows(CArray x, CArray index, IndexSite site, MArray y) {
   const int64_t bytes = y.shape()[2] * itemsize(y.dtype()), count = index.numel();
   if (y.numel() == 0) return for_each("take_rows", count, CheckIndex{index.data<int64_t>(), x.shape()[1], index_site(site, x.shape()[1])});
   by_word_size(common_word(bytes, x.raw(), y.raw()), [&]<class W>() {
     const int64_t width = bytes / int64_t(sizeof(W)), total = y.shape()[0] * count * width;
-    for_each("take_rows", total, TakeRows<W>{static_cast<const W*>(x.raw()), index.data<int64_t>(), static_cast<W*>(y.raw()),
-                                             x.shape()[1], {width, total}, {count, total}, index_site(site, x.shape()[1])});
+    launch("take_rows", take_rows_kernel<W>, blocks_for(total, 1024), 256, 0,
+           TakeRows<W>{static_cast<const W*>(x.raw()), index.data<int64_t>(), static_cast<W*>(y.raw()), x.shape()[1], total, {width, total}, {count, total},
+                       index_site(site, x.shape()[1])});
   });
 }
 

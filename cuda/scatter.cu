@@ -245,14 +245,23 @@ template <class T> struct ScatterLine {
   AnyJoin join;
   FaultSite site;
   HIPPOGRAD_DEVICE void operator()(int64_t line, const Walk<3>::Offsets& o) const {
-    for (int64_t j = 0; j < length; ++j) {
-      const int64_t k = index[o.of[1] + j * index_step];
-      if (k < 0 || k >= n) {
-        site.report(line * length + j, k);
-        continue;
+    constexpr int kAhead = 8;   // indices and elements on their way together
+    for (int64_t j = 0; j < length; j += kAhead) {
+      int64_t k[kAhead];
+      T v[kAhead];
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u)
+        if (j + u < length) k[u] = index[o.of[1] + (j + u) * index_step], v[u] = src[o.of[0] + (j + u) * src_step];
+#pragma unroll
+      for (int u = 0; u < kAhead; ++u) {
+        if (j + u >= length) continue;
+        if (k[u] < 0 || k[u] >= n) {
+          site.report(line * length + j + u, k[u]);
+          continue;
+        }
+        T& to = y[o.of[2] + k[u] * y_step];
+        to = join(to, v[u]);
       }
-      T& to = y[o.of[2] + k * y_step];
-      to = join(to, src[o.of[0] + j * src_step]);
     }
   }
 };
