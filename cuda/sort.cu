@@ -37,6 +37,8 @@ template <class T> HIPPOGRAD_DEVICE Key<T> ordered_key(T x, bool flip) {   // fl
 // ---- short rows ----
 
 constexpr int64_t kShort = 2048;
+using Place = uint32_t;                               // of an element in x: of fewer than 2^31
+constexpr int64_t kMost = (int64_t(1) << 31) - 1;
 
 template <class K> struct Item {
   K key;
@@ -44,7 +46,7 @@ template <class K> struct Item {
   HIPPOGRAD_DEVICE bool operator<(const Item& o) const { return key < o.key || (key == o.key && index < o.index); }
 };
 // places (rows, n): position in x of the elements in order. `size`: n rounded up to a power of two.
-template <class T, class W> __global__ void sort_short_rows(const T* x, int64_t rows, int n, int size, bool flip, W* places) {
+template <class T> __global__ void sort_short_rows(const T* x, int64_t rows, int n, int size, bool flip, Place* places) {
   using K = Key<T>;
   extern __shared__ unsigned char memory[];
   auto* items = reinterpret_cast<Item<K>*>(memory);
@@ -65,87 +67,86 @@ template <class T, class W> __global__ void sort_short_rows(const T* x, int64_t 
         }
       }
     __syncthreads();
-    for (int i = threadIdx.x; i < n; i += blockDim.x) places[r * n + i] = W(r * n + items[i].index);
+    for (int i = threadIdx.x; i < n; i += blockDim.x) places[r * n + i] = Place(r * n + items[i].index);
     __syncthreads();
   }
 }
 
 // ---- long rows ----
 
-template <class T, class W> struct NarrowKeys {   // row above the value's key
+template <class T> struct NarrowKeys {   // row above the value's key
   const T* x;
   uint64_t* keys;
-  W* places;
+  Place* places;
   FastDivision by_n;
   bool flip;
   HIPPOGRAD_DEVICE void operator()(int64_t i) const {
     keys[i] = uint64_t(by_n.quotient(i)) << kKeyBits<T> | ordered_key(x[i], flip);
-    places[i] = W(i);
+    places[i] = Place(i);
   }
 };
-template <class T, class W> struct WideKeys {
+template <class T> struct WideKeys {
   const T* x;
   uint64_t* keys;
-  W* places;
+  Place* places;
   bool flip;
   HIPPOGRAD_DEVICE void operator()(int64_t i) const {
     keys[i] = ordered_key(x[i], flip);
-    places[i] = W(i);
+    places[i] = Place(i);
   }
 };
-template <class W> struct RowOfPlace {
-  const W* places;
+struct RowOfPlace {
+  const Place* places;
   uint64_t* keys;
   FastDivision by_n;
   HIPPOGRAD_DEVICE void operator()(int64_t i) const { keys[i] = uint64_t(by_n.quotient(int64_t(places[i]))); }
 };
-template <class T, class W> void sort_long_rows(const T* x, int64_t rows, int64_t n, bool flip, W* (&places)[2]) {
+template <class T> void sort_long_rows(const T* x, int64_t rows, int64_t n, bool flip, Place* (&places)[2]) {
   const int64_t total = rows * n;
   const Workspace memory(size_t(2 * total) * sizeof(uint64_t));
   uint64_t* keys[2] = {memory.as<uint64_t>(), memory.as<uint64_t>() + total};
   const FastDivision by_n(n, total);
   const int row_bits = rows > 1 ? bits_for(uint64_t(rows - 1)) : 0;
   if constexpr (sizeof(T) <= 4) {
-    for_each("sort", total, NarrowKeys<T, W>{x, keys[0], places[0], by_n, flip});
+    for_each("sort", total, NarrowKeys<T>{x, keys[0], places[0], by_n, flip});
     radix_sort_pairs(keys, places, total, 0, kKeyBits<T> + row_bits);
   } else {
-    for_each("sort", total, WideKeys<T, W>{x, keys[0], places[0], flip});
+    for_each("sort", total, WideKeys<T>{x, keys[0], places[0], flip});
     radix_sort_pairs(keys, places, total, 0, 64);
     if (row_bits == 0) return;
-    for_each("sort", total, RowOfPlace<W>{places[0], keys[0], by_n});
+    for_each("sort", total, RowOfPlace{places[0], keys[0], by_n});
     radix_sort_pairs(keys, places, total, 0, row_bits);
   }
 }
 
 // use(first row, rows, x of those rows, places) for batches of rows; places counts from the batch's first element.
-template <class T, class W, class Use> void sort_batch(const T* x, int64_t first, int64_t rows, int64_t n, bool flip, Use&& use) {
-  const Workspace memory(size_t(2 * rows * n) * sizeof(W));
-  W* places[2] = {memory.as<W>(), memory.as<W>() + rows * n};
+template <class T, class Use> void sort_batch(const T* x, int64_t first, int64_t rows, int64_t n, bool flip, Use&& use) {
+  const Workspace memory(size_t(2 * rows * n) * sizeof(Place));
+  Place* places[2] = {memory.as<Place>(), memory.as<Place>() + rows * n};
   if (n <= kShort) {
     int size = 2;
     while (size < n) size *= 2;
     const int threads = size / 2 < 32 ? 32 : size / 2;
-    launch("sort", sort_short_rows<T, W>, blocks_for(rows, 1), threads, size_t(size) * sizeof(Item<Key<T>>), x + first * n, rows, int(n), size, flip, places[0]);
+    launch("sort", sort_short_rows<T>, blocks_for(rows, 1), threads, size_t(size) * sizeof(Item<Key<T>>), x + first * n, rows, int(n), size, flip, places[0]);
   } else {
     sort_long_rows(x + first * n, rows, n, flip, places);
   }
-  use(first, rows, x + first * n, static_cast<const W*>(places[0]));
+  use(first, rows, x + first * n, static_cast<const Place*>(places[0]));
 }
 template <class T, class Use> void sorted_rows(CArray x, bool flip, Use&& use) {
-  constexpr int64_t kMost = (int64_t(1) << 31) - 1;   // elements that 32-bit places can count
   const int64_t rows = x.shape()[0], n = x.shape()[1];
   if (x.numel() == 0) return;
   if (n > kMost) fail<ValueError>("sort: a row of ", n, " elements; on CUDA at most ", kMost, " can be sorted");
   const int64_t batch = kMost / n;
-  for (int64_t r = 0; r < rows; r += batch) sort_batch<T, uint32_t>(x.data<T>(), r, r + batch < rows ? batch : rows - r, n, flip, use);
+  for (int64_t r = 0; r < rows; r += batch) sort_batch<T>(x.data<T>(), r, r + batch < rows ? batch : rows - r, n, flip, use);
 }
 
 // ---- the slots: what is read off the sorted places ----
 
 // values, index (rows, k): the first k of each row.
-template <class T, class W> struct TakeFirst {
+template <class T> struct TakeFirst {
   const T* x;
-  const W* places;
+  const Place* places;
   T* values;
   int64_t* index;
   int64_t n;
@@ -163,8 +164,8 @@ void take_first(CArray x, bool flip, MArray values, MArray index) {
   visit(RealTypes{}, x.dtype(), "sort", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
-    sorted_rows<T>(x, flip, [&]<class W>(int64_t first, int64_t rows, const T* from, const W* places) {
-      for_each("sort", rows * k, TakeFirst<T, W>{from, places, v + first * k, at + first * k, n, {k, rows * k}});
+    sorted_rows<T>(x, flip, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
+      for_each("sort", rows * k, TakeFirst<T>{from, places, v + first * k, at + first * k, n, {k, rows * k}});
     });
   });
 }
@@ -175,14 +176,14 @@ template <class T> HIPPOGRAD_DEVICE bool is_nan(T x) {
   if constexpr (std::is_floating_point_v<T>) return x != x;
   else return false;
 }
-template <class T, class W> struct TakeRank {
+template <class T> struct TakeRank {
   const T* x;
-  const W* places;
+  const Place* places;
   T* values;
   int64_t* index;
   int64_t n, k;
   HIPPOGRAD_DEVICE void operator()(int64_t r) const {
-    const W* row = places + r * n;
+    const Place* row = places + r * n;
     int64_t low = 0, high = n;   // where the NaN begin, if that is asked
     while (k < 0 && low < high) {
       const int64_t middle = low + (high - low) / 2;
@@ -203,8 +204,8 @@ void order_statistic(CArray x, int64_t k, MArray values, MArray index) {
   visit(RealTypes{}, x.dtype(), "kthvalue", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
-    sorted_rows<T>(x, false, [&]<class W>(int64_t first, int64_t rows, const T* from, const W* places) {
-      for_each("kthvalue", rows, TakeRank<T, W>{from, places, v + first, at + first, n, k});
+    sorted_rows<T>(x, false, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
+      for_each("kthvalue", rows, TakeRank<T>{from, places, v + first, at + first, n, k});
     });
   });
 }
@@ -216,10 +217,10 @@ struct LongerRun {   // of equally long ones the first
   }
 };
 // A block per row. At each place: how many equal elements stand up to here (by bisection for the first of them).
-template <class T, class W> __global__ void mode_kernel(const T* x, const W* places, int64_t rows, int64_t n, T* values, int64_t* index) {
+template <class T> __global__ void mode_kernel(const T* x, const Place* places, int64_t rows, int64_t n, T* values, int64_t* index) {
   __shared__ Run scratch[32];
   for (int64_t r = blockIdx.x; r < rows; r += gridDim.x) {
-    const W* row = places + r * n;
+    const Place* row = places + r * n;
     Run best{0, n};
     for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
       const Key<T> key = key_of(x[row[i]]);
@@ -244,8 +245,8 @@ void mode(CArray x, MArray values, MArray index) {
   visit(RealTypes{}, x.dtype(), "mode", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
-    sorted_rows<T>(x, false, [&]<class W>(int64_t first, int64_t rows, const T* from, const W* places) {
-      launch("mode", mode_kernel<T, W>, blocks_for(rows, 1), 256, 0, from, places, rows, n, v + first, at + first);
+    sorted_rows<T>(x, false, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
+      launch("mode", mode_kernel<T>, blocks_for(rows, 1), 256, 0, from, places, rows, n, v + first, at + first);
     });
   });
 }

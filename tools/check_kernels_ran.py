@@ -2,6 +2,7 @@
 """Which CUDA kernels of the plugin never ran?
 
     HIPPOGRAD_LAUNCH_LOG=launched.txt build/tests/test_cuda_kernels
+    HIPPOGRAD_LAUNCH_LOG=launched.txt build/tests/test_cuda_tiled       # adds to the file
     tools/check_kernels_ran.py build/python/hippograd/libhippograd_cuda.so launched.txt [more logs]
 
 The kernels in the library are listed by cuobjdump, those that ran by HIPPOGRAD_LAUNCH_LOG (cuda/launch.cuh). Ends with one line and
