@@ -12,6 +12,7 @@ namespace hippograd::cuda {
 namespace {
 
 // a <= b  exactly when  key(a) <= key(b); all NaN have the greatest key; -0 and 0 the same.
+using Sortable = Types<float, double, int64_t, int32_t, uint8_t, bool, bfloat16>;
 template <class T> using Key = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 template <class T> HIPPOGRAD_DEVICE Key<T> key_of(T x) {
   if constexpr (std::is_same_v<T, float>) {
@@ -22,6 +23,11 @@ template <class T> HIPPOGRAD_DEVICE Key<T> key_of(T x) {
     if (x != x) return UINT64_MAX;
     const uint64_t b = uint64_t(__double_as_longlong(x == 0 ? 0.0 : x)), sign = uint64_t(1) << 63;
     return b & sign ? ~b : b | sign;
+  } else if constexpr (std::is_same_v<T, bfloat16>) {
+    const float v = load(x);
+    if (v != v) return UINT16_MAX;
+    const uint32_t b = v == 0 ? 0u : x.bits, sign = 0x8000u;
+    return b & sign ? ~b & UINT16_MAX : b | sign;
   } else if constexpr (std::is_signed_v<T>) {
     return Key<T>(x) ^ (Key<T>(1) << (8 * sizeof(T) - 1));
   } else {
@@ -161,7 +167,7 @@ template <class T> struct TakeFirst {
 void take_first(CArray x, bool flip, MArray values, MArray index) {
   const int64_t n = x.shape()[1], k = values.shape()[1];
   if (values.numel() == 0) return;
-  visit(RealTypes{}, x.dtype(), "sort", [&]<class T>() {
+  visit(Sortable{}, x.dtype(), "sort", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
     sorted_rows<T>(x, flip, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
@@ -173,7 +179,7 @@ void sort(CArray x, bool descending, MArray values, MArray index) { take_first(x
 void topk(CArray x, bool least, MArray values, MArray index) { take_first(x, !least, values, index); }
 
 template <class T> HIPPOGRAD_DEVICE bool is_nan(T x) {
-  if constexpr (std::is_floating_point_v<T>) return x != x;
+  if constexpr (std::is_floating_point_v<compute_t<T>>) return load(x) != load(x);
   else return false;
 }
 template <class T> struct TakeRank {
@@ -201,7 +207,7 @@ template <class T> struct TakeRank {
 void order_statistic(CArray x, int64_t k, MArray values, MArray index) {
   const int64_t n = x.shape()[1];
   if (values.numel() == 0) return;
-  visit(RealTypes{}, x.dtype(), "kthvalue", [&]<class T>() {
+  visit(Sortable{}, x.dtype(), "kthvalue", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
     sorted_rows<T>(x, false, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
@@ -242,7 +248,7 @@ template <class T> __global__ void mode_kernel(const T* x, const Place* places, 
 void mode(CArray x, MArray values, MArray index) {
   const int64_t n = x.shape()[1];
   if (values.numel() == 0) return;
-  visit(RealTypes{}, x.dtype(), "mode", [&]<class T>() {
+  visit(Sortable{}, x.dtype(), "mode", [&]<class T>() {
     T* v = values.data<T>();
     int64_t* at = index.data<int64_t>();
     sorted_rows<T>(x, false, [&](int64_t first, int64_t rows, const T* from, const Place* places) {
@@ -251,10 +257,10 @@ void mode(CArray x, MArray values, MArray index) {
   });
 }
 
-const Bind b0(kernels::sort, DeviceKind::CUDA, sort);
-const Bind b1(kernels::topk, DeviceKind::CUDA, topk);
-const Bind b2(kernels::order_statistic, DeviceKind::CUDA, order_statistic);
-const Bind b3(kernels::mode, DeviceKind::CUDA, mode);
+const Bind b0(kernels::sort, DeviceKind::CUDA, sort, kTakesBf16);
+const Bind b1(kernels::topk, DeviceKind::CUDA, topk, kTakesBf16);
+const Bind b2(kernels::order_statistic, DeviceKind::CUDA, order_statistic, kTakesBf16);
+const Bind b3(kernels::mode, DeviceKind::CUDA, mode, kTakesBf16);
 
 }  // namespace
 }  // namespace hippograd::cuda

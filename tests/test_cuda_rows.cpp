@@ -193,7 +193,7 @@ TEST_F(Rows, Scatter) {
 
 TEST_F(Rows, Sorting) {
   for (auto [rows, n] : {std::pair<int64_t, int64_t>{50, 33}, {7, 2048}, {6, 2049}, {3, 40000}, {1, 100000}})
-    for (DType t : {DType::f32, DType::f64, DType::i64, DType::i32, DType::u8, DType::b8}) {
+    for (DType t : {DType::f32, DType::bf16, DType::f64, DType::i64, DType::i32, DType::u8, DType::b8}) {
       Array x = is_floating(t) ? normal({rows, n}) : integers({rows, n}, t == DType::b8 ? 2 : 200);
       if (t == DType::f32) for (int64_t i = 0; i < n; i += 5) x.data<double>()[i] = i % 3 ? -0.0 : NAN;
       if (is_floating(t)) for (int64_t i = 1; i < n; i += 7) x.data<double>()[i] = 0.5;   // ties
