@@ -4,8 +4,8 @@
 // often the kernel goes over the row; the team's next row is loaded while this one is worked on.
 //
 //   C <= 1024   a warp; joins are shuffles
-//   beyond      a block of up to 1024 threads (512 where more registers are needed) that hold 64 bytes each
-//   beyond      a cluster of 2 or 4 such blocks on neighbouring SMs, which join through each other's shared memory (device 9.0)
+//   longer      a block of up to 1024 threads (512 where more registers are needed) that hold 64 bytes each
+//   longest     a cluster of 2 or 4 such blocks on neighbouring SMs, which join through each other's shared memory (device 9.0)
 // Other rows (longer ones, or not made of whole packs) are left to kernels that read them again from the caches.
 #include <cooperative_groups.h>
 #include <cuda_pipeline_primitives.h>
@@ -208,6 +208,7 @@ template <class T, bool kAnyRow = true, int kMost = 32, class F> void by_plan(co
 
 template <class... P, class... A>
 void launch_teams(const char* name, const TeamPlan& plan, void (*kernel)(P...), size_t shared, A&&... arguments) {
+  note_launch(reinterpret_cast<const void*>(kernel));
   // 48 KiB are free to all, static memory included.
   if (shared > 32 * 1024) check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared)), name);
   cudaLaunchAttribute cluster{};
