@@ -145,6 +145,9 @@ void multiply_patches(const ConvSizes& s, const T* w, const T* cols, int64_t col
 }
 
 template <class T> void forward(const ConvSizes& s, const T* x, const T* w, const T* b, T* y) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (conv2d_small(s, x, w, b, y)) return;
+  }
   const int64_t pixels = s.out_pixels(), rows = s.channels * s.taps();
   // The bias is there before the product, which is added to it in fp32: rounded once.
   if (b) for_each("conv2d_bias", s.images * s.outputs * pixels, FillChannels<T>{b, y, pixels, s.outputs});
@@ -181,6 +184,9 @@ template <class T> void input_gradient(const ConvSizes& s, const T* dy, const T*
 }
 
 template <class T> void weight_gradient(const ConvSizes& s, const T* x, const T* dy, T* dw) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (conv2d_weight_small(s, x, dy, dw)) return;
+  }
   using Sum = compute_t<T>;
   const int64_t k = s.group_in() * s.taps(), o = s.group_out(), pixels = s.out_pixels(), rows = s.channels * s.taps();
   const int64_t chunk = chunk_of(s, (rows + s.outputs) * pixels, sizeof(T));

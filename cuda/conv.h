@@ -1,5 +1,5 @@
 #pragma once
-// What the two ways of computing a convolution share (cuda/conv.cu, cuda/conv_direct.cu).
+// What the ways of computing a convolution share (cuda/conv.cu, conv_small.cu, conv_direct.cu).
 #include "cuda/launch.cuh"
 #include "tensor/kernels/conv.h"
 
@@ -44,6 +44,10 @@ HIPPOGRAD_DEVICE int output_at(int position, int stride, int count) {
   const int q = stride == 1 ? position : position / stride;
   return q * stride == position && q < count ? q : -1;
 }
+
+// In one launch without an array of patches, f32; false: not a small convolution (nothing was launched).
+bool conv2d_small(const ConvSizes& s, const float* x, const float* w, const float* b, float* y);
+bool conv2d_weight_small(const ConvSizes& s, const float* x, const float* dy, float* dw);
 
 // By the definition: for depthwise convolutions and many small groups, where products of matrices would be thin.
 void conv2d_direct(const ConvSizes& s, CArray x, CArray w, CArray b, MArray y);
