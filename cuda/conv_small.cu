@@ -113,22 +113,24 @@ struct OutputStore {                           // y_image o p, o: row, q = (imag
   Picture g;
   const float* b;
   float* y;
-  HIPPOGRAD_DEVICE void operator()(int64_t o, int64_t q, float value) const {
+  HIPPOGRAD_DEVICE float* begin(int64_t q) const {
     const uint32_t image = g.by_pixels.quotient(uint32_t(q));
-    y[(int64_t(image) * g.outputs + o) * g.pixels + q - int64_t(image) * g.pixels] = b ? value + b[o] : value;
+    return y + int64_t(image) * (g.outputs - 1) * g.pixels + q;
   }
+  HIPPOGRAD_DEVICE void operator()(float* to, int64_t o, int64_t, float value) const { to[o * g.pixels] = b ? value + b[o] : value; }
 };
 struct WeightStore {
   Picture g;
   float* dw;
-  HIPPOGRAD_DEVICE void operator()(int64_t o, int64_t at, float value) const { dw[o * g.k + at] = value; }
+  HIPPOGRAD_DEVICE float* begin(int64_t at) const { return dw + at; }
+  HIPPOGRAD_DEVICE void operator()(float* to, int64_t o, int64_t, float value) const { to[o * g.k] = value; }
 };
 
 __global__ void __launch_bounds__(kThreads) forward_kernel(Picture g, const float* x, const float* w, const float* b, float* y, int64_t columns, int share) {
-  product(WeightLoader{g, w}, PixelLoader{g, x, columns}, OutputStore{g, b, y}, g.outputs, columns, g.k, share);
+  product<false>(WeightLoader{g, w}, PixelLoader{g, x, columns}, OutputStore{g, b, y}, g.outputs, columns, g.k, share);
 }
 __global__ void __launch_bounds__(kThreads) weight_kernel(Picture g, const float* x, const float* dy, float* dw, int64_t terms, int share) {
-  product(GradientLoader{g, dy, terms}, TapLoader{g, x, terms}, WeightStore{g, dw}, g.outputs, g.k, terms, share);
+  product<false>(GradientLoader{g, dy, terms}, TapLoader{g, x, terms}, WeightStore{g, dw}, g.outputs, g.k, terms, share);
 }
 
 bool is_small(const ConvSizes& s) {

@@ -26,7 +26,8 @@ struct Gemm {
 };
 
 void gemm(const Gemm& g);          // on the current stream
-bool gemm_small(const Gemm& g);    // false: not a small f32 product in aligned packs (nothing was launched)
+// False: not a small f32 product in aligned packs (nothing was launched). row_sums (m,): also the sums over k of a's rows.
+bool gemm_small(const Gemm& g, float* row_sums = nullptr);
 bool gemm_cublas(const Gemm& g);   // false: cuBLASLt has no kernel for this type or layout (nothing was launched)
 void gemm_tiled(const Gemm& g);    // any strides, any type
 void add_bias(const Gemm& g);      // d_sij += bias_j, nothing else; f64 and complex

@@ -10,6 +10,7 @@
 
 #include "cuda/gemm.h"
 #include "cuda/runtime.h"
+#include "tensor/kernels/reduce.h"
 
 namespace hippograd::cuda {
 namespace {
@@ -212,7 +213,22 @@ void matmul(CArray a, bool conj_a, CArray b, bool conj_b, CArray bias, MArray y)
   product(a, complex && conj_a, b, complex && conj_b, misplaced ? bias.clone() : bias, y);
 }
 
+void linear_grad_weight(CArray dy, CArray x, MArray dw, MArray db) {
+  if (dw.numel() && dy.numel() && dw.dtype() == DType::f32) {
+    Gemm g;                                   // dy^T x: both operands lie along their rows
+    g.m = dw.shape()[0], g.n = dw.shape()[1], g.k = dy.shape()[0];
+    g.a = dy.raw(), g.a_row = 1, g.a_col = g.m;
+    g.b = x.raw(), g.b_row = g.n, g.b_col = 1;
+    g.d = dw.raw(), g.d_row = g.n;
+    if (gemm_small(g, db.data<float>())) return;
+  }
+  matmul(dy.transpose(0, 1), false, x, false, {}, dw);
+  Array row = db.view({1, db.numel()});
+  kernels::sum(dy, row);
+}
+
 const Bind b0(kernels::matmul, DeviceKind::CUDA, matmul, kTakesHalves);
+const Bind b1(kernels::linear_grad_weight, DeviceKind::CUDA, linear_grad_weight, kTakesHalves);
 
 }  // namespace
 }  // namespace hippograd::cuda

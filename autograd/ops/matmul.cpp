@@ -158,6 +158,14 @@ struct Linear {
   Tensors backward(Saved& s, Tensor dy) const {
     Tensors g(3);
     if (s.needs(0)) g[0] = apply(MatMul{leading(dy.shape(), 2), false, false, false, true}, {dy, s.x(1)});
+    if (!recording() && s.needs(1) && s.has(2) && s.needs(2) && is_real(dy.dtype())) {
+      const Array x = s.x(0).array().contiguous(), rows = dy.array().contiguous();
+      const int64_t n = dy.size(-1), k = x.size(-1), m = leading(x.shape(), 1).numel();
+      Array dw = empty({n, k}, dy.dtype(), dy.device()), db = empty({n}, dy.dtype(), dy.device());
+      kernels::linear_grad_weight(rows.view({m, n}), x.view({m, k}), dw, db);
+      g[1] = Tensor(dw), g[2] = Tensor(db);
+      return g;
+    }
     if (s.needs(1)) g[1] = apply(MatMul{{}, true, false, false, true}, {dy, s.x(0)});
     if (s.has(2) && s.needs(2)) g[2] = sum_to(dy, {dy.size(-1)});
     return g;

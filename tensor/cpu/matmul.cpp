@@ -6,11 +6,13 @@
 #include <vector>
 
 #include "tensor/cpu/gemm.h"
+#include "tensor/kernels/reduce.h"
 #include "tensor/parallel.h"
 
 namespace hippograd {
 namespace kernels {
 constinit decltype(matmul) matmul{"matmul"};
+constinit decltype(linear_grad_weight) linear_grad_weight{"linear_grad_weight"};
 }  // namespace kernels
 
 namespace {
@@ -156,7 +158,14 @@ void matmul_cpu(CArray a, bool conj_a, CArray b, bool conj_b, CArray bias, MArra
   });
 }
 
+void linear_grad_weight_cpu(CArray dy, CArray x, MArray dw, MArray db) {
+  matmul_cpu(dy.transpose(0, 1), false, x, false, {}, dw);
+  Array row = db.view({1, db.numel()});
+  kernels::sum(dy, row);
+}
+
 const Bind b0(kernels::matmul, DeviceKind::CPU, matmul_cpu);
+const Bind b1(kernels::linear_grad_weight, DeviceKind::CPU, linear_grad_weight_cpu);
 
 }  // namespace
 }  // namespace hippograd

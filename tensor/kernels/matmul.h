@@ -11,6 +11,10 @@ namespace hippograd::kernels {
 // The bits of a product do not depend on the number of threads, nor on the layout of a and b.
 extern constinit Kernel<void(CArray a, bool conj_a, CArray b, bool conj_b, CArray bias, MArray y)> matmul;
 
+// The gradients of y = x w^T + b in its parameters:  dw (N, K)_nk = sum_m dy_mn x_mk   db (N,)_n = sum_m dy_mn
+//   dy (M, N)   x (M, K), all contiguous.  Floating and complex; w and b are taken as they are, not conjugated.
+extern constinit Kernel<void(CArray dy, CArray x, MArray dw, MArray db)> linear_grad_weight;
+
 }  // namespace hippograd::kernels
 
 namespace hippograd {
