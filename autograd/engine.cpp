@@ -84,7 +84,7 @@ class Engine {
     try {
       return node.backward(dy);
     } catch (const OutOfMemory& e) {
-      fail<OutOfMemory>(node.name(), ".backward: ", e.what());
+      detail::out_of_memory(node.name() + ".backward", e);
     }
   }
 

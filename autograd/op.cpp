@@ -147,5 +147,7 @@ bool missing_kernel_falls_back(const char* name, const DeviceError& e) {
   return true;
 }
 
+void out_of_memory(const std::string& op, const OutOfMemory& e) { fail<OutOfMemory>(op, ": ", e.what()); }
+
 }  // namespace detail
 }  // namespace hippograd

@@ -88,6 +88,7 @@ Tensors finish(const char* name, const NodePtr& node, Arrays outputs, const Tens
 Tensors through_reference(Node& node, const std::function<Tensors(const Tensors&)>& reference, const Tensors& dys);
 [[noreturn]] void no_second_order(const char* name);
 bool missing_kernel_falls_back(const char* name, const DeviceError& e);
+[[noreturn]] void out_of_memory(const std::string& op, const OutOfMemory& e);   // the same error, with the op's name in front
 }  // namespace detail
 
 // Saved's hooks into a running forward.
@@ -168,6 +169,8 @@ template <Operation Op> Tensors apply_list(const Op& op, const Tensors& inputs) 
         if (detail::missing_kernel_falls_back(Op::name, e)) return detail::as_list(op.reference(inputs));
       }
       throw;
+    } catch (const OutOfMemory& e) {
+      detail::out_of_memory(Op::name, e);
     }
   }
   Recorder::detach(saved);

@@ -140,6 +140,7 @@ struct Node : std::enable_shared_from_this<Node> {
   std::vector<Meta> input_meta, output_meta;
   Saved saved;
   std::vector<Hook> hooks;
+  const char* called = nullptr;                // the function that the user called; several ops may stand behind it
 };
 
 struct Leaf final : Node {

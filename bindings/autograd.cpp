@@ -1,5 +1,6 @@
 // The engine from Python: grad, backward, hooks, nodes, and nodes whose backward is a Python function.
 #include <map>
+#include <set>
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -26,25 +27,62 @@ py::object object(PyObject* stolen) {
 // ---- nodes as objects ----
 struct NodeObject { NodePtr node; };
 
-// "log_softmax" -> "LogSoftmaxBackward0", the form PyTorch prints.
+// Where PyTorch shows another word than the op's own name.
+const std::map<std::string_view, const char*> kOpWords = {
+    {"matmul", "Mm"}, {"sum_dims", "Sum"}, {"to", "ToCopy"}, {"reshape", "View"}, {"concat", "Cat"}, {"max_all", "Max"}, {"min_all", "Min"},
+    {"layer_norm", "NativeLayerNorm"}, {"group_norm", "NativeGroupNorm"}, {"batch_norm", "NativeBatchNorm"}, {"conv1d", "Convolution"},
+    {"conv2d", "Convolution"}, {"square", "Pow"}, {"log1p", "Log1P"}, {"cross_entropy", "NllLoss"}, {"vector_norm", "LinalgVectorNorm"},
+    {"max_pool2d", "MaxPool2DWithIndices"}, {"avg_pool2d", "AvgPool2D"}};
+// Functions whose name PyTorch shows and behind which other ops stand here.
+const std::map<std::string_view, const char*> kFunctionWords = {
+    {"sub", "Sub"}, {"subtract", "Sub"}, {"rsub", "Rsub"}, {"mv", "Mv"}, {"dot", "Dot"}, {"bmm", "Bmm"}, {"addmm", "Addmm"}, {"baddbmm", "Baddbmm"},
+    {"addmv", "Addmv"}, {"t", "T"}, {"transpose", "Transpose"}, {"swapaxes", "Transpose"}, {"swapdims", "Transpose"}, {"max", "Max"}, {"min", "Min"},
+    {"unsqueeze", "Unsqueeze"}, {"squeeze", "Squeeze"}, {"stack", "Stack"}, {"var", "Var"}, {"std", "Std"}, {"repeat", "Repeat"}, {"roll", "Roll"},
+    {"masked_fill", "MaskedFill"}, {"tril", "Tril"}, {"triu", "Triu"}, {"index", "Index"}, {"mse_loss", "MseLoss"}, {"nll_loss", "NllLoss"},
+    {"smooth_l1_loss", "SmoothL1Loss"}, {"huber_loss", "HuberLoss"}, {"binary_cross_entropy", "BinaryCrossEntropy"},
+    {"binary_cross_entropy_with_logits", "BinaryCrossEntropyWithLogits"}};
+
+std::string camel_case(std::string_view name) {                     // "log_softmax" -> "LogSoftmax"
+  std::string text;
+  bool upper = true;
+  for (char c : name) {
+    if (c == '_' || c == ' ') upper = true;
+    else text += upper ? char(std::toupper(c)) : c, upper = false;
+  }
+  return text;
+}
+// PyTorch numbers the overloads of a function.
+int overload(const Node& node, std::string_view word, std::string_view own) {
+  const int in = node.input_meta.empty() ? 0 : node.input_meta[0].shape.size(), out = node.output_meta.empty() ? 0 : node.output_meta[0].shape.size();
+  if (word == "Sum" || word == "Mean" || word == "Prod") return out > 0;          // over chosen dimensions
+  if (word == "Max" || word == "Min") return out == 0 && own.starts_with("am");   // of all elements
+  if (word == "Squeeze") return in - out == 1;                                    // a chosen dimension
+  if (word == "Pow") return own == "pow";                                         // by a tensor
+  return word == "Rsub" || word == "Clamp";
+}
+// What a matrix product ends with in PyTorch: more than two dimensions are folded and unfolded.
+const char* product_word(const Node& node, bool linear) {
+  const int rank = node.output_meta.empty() ? 2 : node.output_meta[0].shape.size();
+  const bool bias = linear && node.inputs.size() > 2 && node.input_meta[2].device.index >= 0;
+  if (rank == 2) return bias ? "Addmm" : "Mm";
+  if (rank > 2) return bias ? "View" : "UnsafeView";
+  return linear ? (bias ? "Add" : "Squeeze") : rank == 1 ? "Mv" : "Dot";
+}
+
+// The name of a grad_fn, in the form that PyTorch prints: "LogSoftmaxBackward0".
 std::string class_name(const Node& node) {
   if (node.is_leaf()) return "AccumulateGrad";
   std::string own = node.name();
-  if (own.ends_with("_number")) own.erase(own.size() - 7);          // x * 2 is a MulBackward0 too
   if (!own.empty() && own[0] >= 'A' && own[0] <= 'Z') return own;   // a Python Function names itself
-  static const std::map<std::string, std::string> special = {{"matmul", "Mm"}, {"sum_dims", "Sum"}, {"to", "ToCopy"}, {"index_select", "IndexSelect"},
-                                                             {"reshape", "View"}, {"concat", "Cat"}, {"max_all", "Max"}, {"min_all", "Min"}};
-  std::string text;
-  if (const auto it = special.find(own); it != special.end()) {
-    text = it->second;
-  } else {
-    bool upper = true;
-    for (char c : own) {
-      if (c == '_' || c == ' ') upper = true;
-      else text += upper ? char(std::toupper(c)) : c, upper = false;
-    }
-  }
-  return text + "Backward0";
+  if (own.ends_with("_number")) own.erase(own.size() - 7);          // x * 2 is a MulBackward0 too
+  std::string_view function = node.called ? node.called : "";
+  if (function.ends_with('_')) function.remove_suffix(1);           // x.sub_(1)
+  std::string word;
+  if (function == "matmul" || own == "linear") word = product_word(node, own == "linear");
+  else if (const auto f = kFunctionWords.find(function); f != kFunctionWords.end()) word = f->second;
+  else if (const auto o = kOpWords.find(own); o != kOpWords.end()) word = o->second;
+  else word = camel_case(own);
+  return cat(word, "Backward", overload(node, word, node.name()));
 }
 py::object node_object(const NodePtr& node) {
   static auto* types = new std::map<std::string, py::object>;
@@ -271,6 +309,12 @@ void bind_autograd(py::module_& m) {
                if (!inputs.is_none() && only.empty()) raise(PyExc_RuntimeError, "'inputs' argument to backward cannot be empty.");
                unlocked([&] { run_backward({t}, gradient.defined() ? Tensors{gradient} : Tensors{}, retain_graph, create_graph, only); });
              });
+  // The name that PyTorch shows for what a function of the Python layer composes of several ops.
+  def_function("_called(tensor, function)", [](const Tensor& t, std::string function) {
+    static auto* names = new std::set<std::string>;
+    if (const NodePtr& node = t.impl()->edge.node) node->called = names->insert(std::move(function)).first->c_str();
+    return t;
+  });
   // x.t_() and its kin: the tensor takes on the geometry and the history of a view of it.
   def_function("_become(input, view, name)", [](const Tensor& x, const Tensor& view, std::string name) {
     check_in_place(x, name);

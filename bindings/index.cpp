@@ -181,7 +181,7 @@ PyObject* get_item(PyObject* self, PyObject* o) {
   try {
     const Tensor& x = as_tensor(self);
     Parsed p = parse_object(x, o);
-    if (p.has_advanced) return wrap(index(p.view, p.advanced));
+    if (p.has_advanced) return wrap(called(index(p.view, p.advanced), "index"));
     return wrap(p.view.same(x) ? alias(x) : p.view);
   } catch (...) {
     translate_exception();

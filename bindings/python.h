@@ -179,7 +179,9 @@ template <class A, class B> PyObject* to_python(const std::pair<A, B>& t) { retu
 
 // ---- the call ----
 inline constexpr int64_t kReleaseGilFrom = 20000;           // elements; below, releasing costs more than it frees
-template <class T> inline constexpr bool is_python = std::is_base_of_v<py::handle, std::decay_t<T>> || std::is_same_v<std::decay_t<T>, PyObject*>;   // needs the GIL
+// What handles Python's objects (py::object, py::list ...) keeps the GIL, and releases it inside where it wants to.
+template <class T> inline constexpr bool is_python =
+    std::is_base_of_v<py::handle, std::decay_t<T>> || std::is_same_v<std::decay_t<T>, PyObject*>;
 inline int64_t weight(const Tensor& t) { return t.defined() ? t.array().shape().numel() : 0; }
 inline int64_t weight(const Tensors& list) {
   int64_t n = 0;
@@ -187,6 +189,15 @@ inline int64_t weight(const Tensors& list) {
   return n;
 }
 template <class T> int64_t weight(const T&) { return 0; }
+
+// Notes at a fresh result which function the user called: the name of its grad_fn.
+inline const Tensor& called(const Tensor& t, const char* function) {
+  if (!t.defined()) return t;
+  if (Node* node = t.impl()->edge.node.get(); node && !node->called) node->called = function;
+  return t;
+}
+inline const Tensor& called(const Tensor& t, const Definition& d) { return called(t, d.name.c_str()); }
+template <class T> const T& called(const T& other, const Definition&) { return other; }
 
 template <class R, class... A> struct Call {
   static PyObject* invoke(const Definition& d, PyObject* const* values) {
@@ -202,15 +213,18 @@ template <class R, class... A> struct Call {
         f(std::get<I>(arguments)...);
         return Py_NewRef(Py_None);
       } else if constexpr (is_python<R> || (is_python<A> || ...)) {
-        return to_python(f(std::get<I>(arguments)...));
+        PyObject* y = to_python(f(std::get<I>(arguments)...));
+        if (y && is_tensor(y)) called(as_tensor(y), d);
+        return y;
       } else {
-        if ((int64_t(0) + ... + weight(std::get<I>(arguments))) < kReleaseGilFrom) return to_python(f(std::get<I>(arguments)...));
+        if ((int64_t(0) + ... + weight(std::get<I>(arguments))) < kReleaseGilFrom)
+          return to_python(called(f(std::get<I>(arguments)...), d));
         std::optional<R> result;
         {
           py::gil_scoped_release unlocked;
           result.emplace(f(std::get<I>(arguments)...));
         }
-        return to_python(*result);
+        return to_python(called(*result, d));
       }
     } catch (...) {
       translate_exception();

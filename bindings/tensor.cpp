@@ -294,16 +294,20 @@ template <auto f> PyObject* in_place(PyObject* a, PyObject* b) {
   }
 }
 using T = const Tensor&;
+Tensor as(const char* function, Tensor t) {
+  called(t, function);
+  return t;
+}
 PyObject* plus(PyObject* a, PyObject* b) {
   return binary_fast<[](T x, T y) { return add(x, y); }, [](T x, double y) { return add(x, y); }, [](T x, double y) { return add(x, y); }>(a, b);
 }
 Tensor difference(T x, T y) {
   if (x.dtype() == DType::b8 && y.dtype() == DType::b8)
     raise(PyExc_RuntimeError, "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.");
-  return sub(x, y);
+  return as("sub", sub(x, y));
 }
 PyObject* minus(PyObject* a, PyObject* b) {
-  return binary_fast<difference, [](T x, double y) { return sub(x, y); }, [](T x, double y) { return rsub(x, y); }>(a, b);
+  return binary_fast<difference, [](T x, double y) { return as("sub", sub(x, y)); }, [](T x, double y) { return as("rsub", rsub(x, y)); }>(a, b);
 }
 PyObject* times(PyObject* a, PyObject* b) {
   return binary_fast<[](T x, T y) { return mul(x, y); }, [](T x, double y) { return mul(x, y); }, [](T x, double y) { return mul(x, y); }>(a, b);
@@ -374,7 +378,7 @@ PyTypeObject* make_tensor_type() {
       {Py_nb_add, slot(plus)}, {Py_nb_subtract, slot(minus)}, {Py_nb_multiply, slot(times)}, {Py_nb_true_divide, slot(divided)},
       {Py_nb_floor_divide, slot(binary<[](T a, T b) { return floor_divide(a, b); }>)},
       {Py_nb_remainder, slot(binary<[](T a, T b) { return remainder(a, b); }>)},
-      {Py_nb_power, slot(power)}, {Py_nb_matrix_multiply, slot(binary<[](T a, T b) { return matmul(a, b); }>)},
+      {Py_nb_power, slot(power)}, {Py_nb_matrix_multiply, slot(binary<[](T a, T b) { return as("matmul", matmul(a, b)); }>)},
       {Py_nb_and, slot(binary<[](T a, T b) { return bitwise_and(a, b); }>)}, {Py_nb_or, slot(binary<[](T a, T b) { return bitwise_or(a, b); }>)},
       {Py_nb_xor, slot(binary<[](T a, T b) { return bitwise_xor(a, b); }>)},
       {Py_nb_lshift, slot(binary<[](T a, T b) { return bitwise_left_shift(a, b); }>)},

@@ -4,6 +4,7 @@ Ops that `_C` implements are called directly; the rest is written here (or in `_
 follows to any order.
 """
 
+import functools
 import math
 
 from .. import _C
@@ -921,3 +922,17 @@ celu_ = lambda input, alpha=1.0: celu(input, alpha, True)
 threshold_ = lambda input, *args, **kwargs: threshold(input, *args, inplace=True, **kwargs)
 rrelu_ = lambda input, lower=1.0 / 8, upper=1.0 / 3, training=False: rrelu(input, lower, upper, training, True)
 hardtanh_ = lambda input, min_val=-1.0, max_val=1.0: hardtanh(input, min_val, max_val, True)
+
+
+def _shown(function):
+    """The grad_fn of its results has the function's name, whatever ops stand behind it."""
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        y = function(*args, **kwargs)
+        return _C._called(y, function.__name__) if y.requires_grad else y
+
+    return call
+
+
+for _name in ("mse_loss", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "smooth_l1_loss", "huber_loss"):
+    globals()[_name] = _shown(globals()[_name])
