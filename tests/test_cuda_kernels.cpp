@@ -319,6 +319,25 @@ TEST_F(CudaKernels, Products) {
     kernels::matmul(numbers({5, 0}, t), false, numbers({0, 7}, t), false, numbers({7}, t), product);
   }
 }
+TEST_F(CudaKernels, LinearGradient) {
+  for (DType t : kFused) {
+    const Array dy = numbers({32, 32}, t), x = numbers({32, 64}, t);
+    Array dw = room({32, 64}, t), db = room({32}, t);
+    kernels::linear_grad_weight(dy, x, dw, db);
+  }
+}
+TEST_F(CudaKernels, Convolutions) {
+  for (DType t : kFused)
+    for (int64_t groups : {1, 2}) {             // of f32 in one launch; through patches
+      ConvGeometry g;
+      g.groups = groups;
+      const Array x = numbers({2, 4, 5, 5}, t), w = numbers({4, 4 / groups, 3, 3}, t), b = numbers({4}, t), dy = numbers({2, 4, 3, 3}, t);
+      Array y = room({2, 4, 3, 3}, t), dx = room({2, 4, 5, 5}, t), dw = room({4, 4 / groups, 3, 3}, t);
+      kernels::conv2d(g, x, w, b, y);
+      kernels::conv2d_input(g, dy, w, dx);
+      kernels::conv2d_weight(g, x, dy, dw);
+    }
+}
 TEST_F(CudaKernels, Patches) {
   const ConvGeometry g;
   for (DType t : kEvery) {
