@@ -7,6 +7,7 @@
 #include "autograd/check.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "tensor/backend.h"
 #include "tensor/kernels/copy.h"
 
 using namespace hippograd;
@@ -21,10 +22,10 @@ Array squared(const Array& x) {
   return y.to(x.device());
 }
 Array times(const Array& a, const Array& b, double factor = 1) {
-  const Array x = a.contiguous(), z = b.contiguous();
+  const Array x = a.to(Device{}).contiguous(), z = b.to(Device{}).contiguous();
   Array y = empty_like(x);
   for (int64_t i = 0; i < x.numel(); ++i) y.data<double>()[i] = factor * x.data<double>()[i] * z.data<double>()[i];
-  return y;
+  return y.to(a.device());
 }
 
 struct Fixture {   // what all have in common
@@ -164,6 +165,76 @@ struct DoubleCountsAliases : Fixture {
   static Samples samples() { return {sample(DoubleCountsAliases{}, {{2, 3}, {2, 3}})}; }
 };
 
+// Sound on the CPU, wrong on any other device: what a faulty backend would be.
+double sign_on(const Array& x) { return x.device().is_cpu() ? 2 : -2; }
+struct DeviceWrongSign : Sound {
+  static constexpr auto name = "fixture_device_wrong_sign";
+  Tensor backward(Saved& s, Tensor dy) const { return Tensor(times(s.x(0).array(), dy.array(), sign_on(dy.array()))); }
+  static Samples samples() { return {sample(DeviceWrongSign{}, {{2, 3}})}; }
+};
+struct DeviceNaN : Sound {
+  static constexpr auto name = "fixture_device_nan";
+  Array forward(Saved& s, ArrayIn x) const {
+    s.input(0);
+    Array y = squared(x[0]);
+    if (!y.device().is_cpu()) {
+      Array first = y.view({y.numel()}).slice(0, 0, 1);
+      kernels::fill(std::nan(""), 0, first);
+    }
+    return y;
+  }
+  static Samples samples() { return {sample(DeviceNaN{}, {{2, 3}})}; }
+};
+struct DeviceContiguousOnly : Sound {   // reads its input as if it were contiguous
+  static constexpr auto name = "fixture_device_contiguous_only";
+  Array forward(Saved& s, ArrayIn x) const {
+    s.input(0);
+    if (x[0].device().is_cpu()) return squared(x[0]);
+    return squared(x[0].as_strided(x[0].shape(), contiguous_strides(x[0].shape()), x[0].offset()));
+  }
+  static Samples samples() { return {sample(DeviceContiguousOnly{}, {{2, 3}})}; }
+};
+struct DeviceChangedInput : Sound {
+  static constexpr auto name = "fixture_device_changed_input";
+  Array forward(Saved& s, ArrayIn x) const {
+    s.input(0);
+    Array y = squared(x[0]), input = x[0];
+    if (!input.device().is_cpu()) kernels::fill(7, 0, input);
+    return y;
+  }
+  static Samples samples() { return {sample(DeviceChangedInput{}, {{2, 3}})}; }
+};
+struct DeviceOtherBits : Sound {        // as a sum by float atomics would be
+  static constexpr auto name = "fixture_device_other_bits";
+  Array forward(Saved& s, ArrayIn x) const {
+    static int calls = 0;
+    s.input(0);
+    const Array y = squared(x[0]);
+    return y.device().is_cpu() ? y : times(y, full(y.shape(), 1, DType::f64, y.device()), 1 + 1e-15 * (++calls % 7));
+  }
+  static Samples samples() { return {sample(DeviceOtherBits{}, {{2, 3}})}; }
+};
+struct DeviceMeeker : Sound {           // forgets its error
+  static constexpr auto name = "fixture_device_no_error";
+  Array forward(Saved& s, ArrayIn x) const {
+    if (x[0].device().is_cpu() && x[0].dim() == 1) fail<ShapeError>("input must be (2, 3)");
+    s.input(0);
+    return squared(x[0]);
+  }
+  static Samples samples() { return {sample(DeviceMeeker{}, {{2, 3}})}; }
+  static ErrorSamples errors() { return {error(DeviceMeeker{}, {{2}}, "input must be (2, 3)")}; }
+};
+
+std::vector<Device> other_devices() {
+  std::vector<Device> list;
+  for (DeviceKind k : {DeviceKind::Probe, DeviceKind::CUDA}) if (why_unavailable(k).empty()) list.push_back({k});
+  return list;
+}
+template <class Op> void caught_on_devices(Check c) {
+  for (const Device d : other_devices()) EXPECT_NE(run_check(entry<Op>(), c, d), "") << Op::name << " passes " << name(c) << " on " << d.str();
+  EXPECT_EQ(run_check(entry<Op>(), c), "") << "sound on the CPU";
+}
+
 template <class Op> void caught_by(Check c) {
   const std::string why = run_check(entry<Op>(), c);
   EXPECT_FALSE(why.empty()) << Op::name << " passes " << name(c);
@@ -191,3 +262,18 @@ TEST(Fixtures, ChangedInput) { caught_by<ChangedInput>(Check::Canaries); }
 TEST(Fixtures, RandomOrderSum) { caught_by<RandomOrderSum>(Check::Deterministic); }
 TEST(Fixtures, BenchThrows) { caught_by<BenchThrows>(Check::Bench); }
 TEST(Fixtures, DoubleCountsAliases) { caught_by<DoubleCountsAliases>(Check::Aliases); }
+
+TEST(DeviceFixtures, TheSoundOnePasses) {
+  ASSERT_FALSE(other_devices().empty()) << "the probe backend is always built";
+  for (const Device d : other_devices())
+    for (Check c : kChecks) EXPECT_EQ(run_check(entry<Sound>(), c, d), "") << name(c) << " on " << d.str();
+}
+TEST(DeviceFixtures, WrongSign) { caught_on_devices<DeviceWrongSign>(Check::Reference); }
+TEST(DeviceFixtures, NaN) { caught_on_devices<DeviceNaN>(Check::Reference); }
+TEST(DeviceFixtures, ContiguousOnly) { caught_on_devices<DeviceContiguousOnly>(Check::Layouts); }
+TEST(DeviceFixtures, ChangedInput) { caught_on_devices<DeviceChangedInput>(Check::Canaries); }
+TEST(DeviceFixtures, OtherBits) { caught_on_devices<DeviceOtherBits>(Check::Deterministic); }
+TEST(DeviceFixtures, NoError) { caught_on_devices<DeviceMeeker>(Check::Errors); }
+TEST(DeviceFixtures, WrongDevice) {
+  for (const Device d : other_devices()) EXPECT_NE(run_check(entry<WrongDevice>(), Check::Reference, d), "") << d.str();
+}
