@@ -36,6 +36,7 @@ template <int N> bool as_packs(Walk<N>& walk, int V, const std::array<const Arra
     for (int d = 0; d < last; ++d)
       if (walk.stride[d][k] % V != 0) return false;
   }
+  a.dense = walk.rank == 1;
   a.tail = tail ? int(walk.size[last] % V) : 0;
   walk.size[last] /= V;
   for (int k = 0; k < N; ++k) walk.stride[last][k] *= V;
@@ -46,9 +47,8 @@ template <int N> bool as_packs(Walk<N>& walk, int V, const std::array<const Arra
   return true;
 }
 
-template <int N> void launch_kernel(const char* name, const void* kernel, unsigned blocks, Walk<N>& walk, PointwiseArguments& a) {
+void launch_kernel(const char* name, const void* kernel, unsigned blocks, void** arguments) {
   note_launch(kernel);
-  void* arguments[] = {&walk, &a};
   check(cudaLaunchKernel(kernel, blocks, kPointwiseThreads, arguments, 0, stream()), name);
 }
 
@@ -71,10 +71,13 @@ void run(const char* name, const PointwiseEntry& plain, const PointwiseEntry& pa
   if (packed.packs && packed.result == y.dtype()) {
     Walk<N + 1> packs = walk;
     PointwiseArguments b = a;
-    if (as_packs<N + 1>(packs, packed.pack, arrays, b))
-      return launch_kernel(name, packed.packs, blocks_for(packs.numel, kPointwiseThreads * packed.unrolled), packs, b);
+    if (as_packs<N + 1>(packs, packed.pack, arrays, b)) {
+      void* arguments[] = {&packs.numel, &b, &packs};
+      return launch_kernel(name, packed.packs, blocks_for(packs.numel, kPointwiseThreads * packed.unrolled), arguments);
+    }
   }
-  launch_kernel(name, plain.elements, blocks_for(walk.numel, kPointwiseThreads, 1 << 20), walk, a);
+  void* arguments[] = {&walk, &a};
+  launch_kernel(name, plain.elements, blocks_for(walk.numel, kPointwiseThreads, 1 << 20), arguments);
 }
 
 // The two rows of the table for inputs of dtype t (all of them, or else `uniform` is false).

@@ -25,7 +25,8 @@ struct PointwiseArguments {
   double p, q;
   Width y_width, x_width[3];   // for the elements kernel
   uint8_t single;              // packs kernel: bit k is set where input k is one element for a whole pack
-  int tail;                    // packs kernel: elements after the last pack (dense operands only)
+  bool dense;                  // packs kernel: one dimension, so that pack i lies at element i V: no walk is needed
+  int tail;                    // packs kernel: elements after the last pack (one dimension only)
 };
 
 // The kernels of one functor for one storage type; null where there is none.
@@ -108,7 +109,7 @@ template <int V, class T> HIPPOGRAD_DEVICE Pack<T, V> load_pack(const void* x, i
 }
 
 template <int N, class F, class T, int V, int U> __global__ void __launch_bounds__(kPointwiseThreads)
-pointwise_packs(Walk<N + 1> walk, PointwiseArguments a) {
+pointwise_packs(int64_t packs, PointwiseArguments a, Walk<N + 1> walk) {
   using S = Types_of<F, N, T>;
   using First = typename S::First;
   using R = typename S::Result;
@@ -120,8 +121,15 @@ pointwise_packs(Walk<N + 1> walk, PointwiseArguments a) {
 #pragma unroll
   for (int u = 0; u < U; ++u) {   // all loads first: they wait together
     const int64_t i = start + u * kPointwiseThreads;
-    if (i >= walk.numel) break;
-    const auto at = walk.at(i);
+    if (i >= packs) break;
+    typename Walk<N + 1>::Offsets at;
+    if (a.dense) {
+      at.of[0] = i * V;
+#pragma unroll
+      for (int k = 0; k < N; ++k) at.of[k + 1] = a.single >> k & 1 ? 0 : i * V;
+    } else {
+      at = walk.at(i);
+    }
     to[u] = at.of[0];
     x0[u] = load_pack<V, First>(a.x[0], at.of[1], a.single & 1);
     if constexpr (N > 1) x1[u] = load_pack<V, T>(a.x[1], at.of[2], a.single & 2);
@@ -129,14 +137,14 @@ pointwise_packs(Walk<N + 1> walk, PointwiseArguments a) {
   }
 #pragma unroll
   for (int u = 0; u < U; ++u) {
-    if (start + u * kPointwiseThreads >= walk.numel) break;
+    if (start + u * kPointwiseThreads >= packs) break;
     Pack<R, V> y;
 #pragma unroll
     for (int j = 0; j < V; ++j) store(y.v[j], compute_t<R>(S::call(f, load(x0[u].v[j]), load(x1[u].v[j]), load(x2[u].v[j]))));
     *reinterpret_cast<Pack<R, V>*>(static_cast<R*>(a.y) + to[u]) = y;
   }
   if (blockIdx.x == 0 && int(threadIdx.x) < a.tail) {
-    const int64_t i = walk.numel * V + threadIdx.x;
+    const int64_t i = packs * V + threadIdx.x;
     const auto element = [&]<class E>(const void* x, int bit) { return load(static_cast<const E*>(x)[a.single & bit ? 0 : i]); };
     compute_t<T> b{}, c{};
     if constexpr (N > 1) b = element.template operator()<T>(a.x[1], 2);

@@ -14,7 +14,7 @@
 namespace hippograd::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kResident = 5;   // blocks that fit on a multiprocessor: a persistent grid in one wave
 constexpr int kChunk = 2048;          // elements of one unit of work: 8 per thread
 constexpr int kSquareChunk = 16384;   // elements of one partial sum of squares
 
@@ -100,7 +100,7 @@ template <class T> struct SgdStep {
 };
 
 template <class T, int kCapacity>
-__global__ void __launch_bounds__(kThreads) adam_kernel(const __grid_constant__ Table<kCapacity> table, uint32_t chunks, const double* scalars, AdamConfig config) {
+__global__ void __launch_bounds__(kThreads, kResident) adam_kernel(const __grid_constant__ Table<kCapacity> table, uint32_t chunks, const double* scalars, AdamConfig config) {
   if (scalars[kNonFinite] > 0) return;
   __shared__ AdamStep<T>* shared_step;
   __shared__ alignas(16) char memory[sizeof(AdamStep<T>)];
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(kThreads) adam_kernel(const __grid_constant__ 
 }
 
 template <class T, int kCapacity>
-__global__ void __launch_bounds__(kThreads) sgd_kernel(const __grid_constant__ Table<kCapacity> table, uint32_t chunks, const double* scalars, SgdConfig config) {
+__global__ void __launch_bounds__(kThreads, kResident) sgd_kernel(const __grid_constant__ Table<kCapacity> table, uint32_t chunks, const double* scalars, SgdConfig config) {
   if (scalars[kNonFinite] > 0) return;
   const SgdStep<T> step(scalars, config);
   constexpr int V = kPack<T>;
@@ -187,7 +187,7 @@ void adam_step(CArray scalars, const std::vector<AdamTensors>& tensors, const Ad
       return TensorAddress{{address(t.param), address(t.grad), address(t.m), address(t.v)}, t.param.numel()};
     });
     with_tables(list, kChunk, [&]<int kCapacity>(const Table<kCapacity>& table, int64_t chunks) {
-      launch("adam_step", adam_kernel<T, kCapacity>, persistent_blocks(chunks, 1), kThreads, 0, table, uint32_t(chunks), scalars.data<double>(), config);
+      launch("adam_step", adam_kernel<T, kCapacity>, persistent_blocks(chunks, 1, kResident), kThreads, 0, table, uint32_t(chunks), scalars.data<double>(), config);
     });
   });
 }
@@ -199,7 +199,7 @@ void sgd_step(CArray scalars, const std::vector<SgdTensors>& tensors, const SgdC
       return TensorAddress{{address(t.param), address(t.grad), address(t.buffer), nullptr}, t.param.numel()};
     });
     with_tables(list, kChunk, [&]<int kCapacity>(const Table<kCapacity>& table, int64_t chunks) {
-      launch("sgd_step", sgd_kernel<T, kCapacity>, persistent_blocks(chunks, 1), kThreads, 0, table, uint32_t(chunks), scalars.data<double>(), config);
+      launch("sgd_step", sgd_kernel<T, kCapacity>, persistent_blocks(chunks, 1, kResident), kThreads, 0, table, uint32_t(chunks), scalars.data<double>(), config);
     });
   });
 }

@@ -1,9 +1,8 @@
 // Random numbers (tensor/random.h, tensor/kernels/dropout.h). One thread per Philox block of four words, which gives four f32
-// (or two f64) elements: the words, the uniforms and the choices are the CPU's bit for bit. Normals are computed in double and
-// rounded once: they differ from the CPU's where the two libraries' log, sin or cos differ in the last bit of a double.
+// (or two f64) elements: the words, the uniforms and the choices are the CPU's bit for bit; normals differ by roundings.
 //
-// Bytes moved: the output once (dropout: input too). A block costs about 45 integer instructions, a pair of normals about 120
-// in double precision; normals are bound by those (about a quarter of the memory's rate), the others by memory.
+// Bytes moved: the output once (dropout: input too). A block costs about 100 integer instructions, a pair of f32 normals about
+// 40 in double precision: each near the time that memory takes.
 #include "tensor/random.h"
 
 #include <cmath>
@@ -23,52 +22,94 @@ struct State {   // read on the device: nothing waits for it
 };
 State state_of(CArray s) { return {s.data<int64_t>()}; }
 
-template <class T> inline constexpr int kPerBlock = sizeof(T) == 4 ? 4 : 2;   // elements per Philox block
+template <class T> inline constexpr int kPerBlock = sizeof(T) == 8 ? 2 : 4;   // elements per Philox block
 
-// Up to kPerBlock elements of a block; one 16-byte store where all are there and `wide` (aligned memory).
-template <class T> HIPPOGRAD_DEVICE void put(T* y, int64_t n, int64_t first, const T (&v)[kPerBlock<T>], bool wide) {
+// Up to kPerBlock elements of a block; one store where all are there and `wide` (aligned memory).
+template <class T> HIPPOGRAD_DEVICE void put(T* y, int64_t n, int64_t first, const compute_t<T> (&v)[kPerBlock<T>], bool wide) {
   constexpr int N = kPerBlock<T>;
   if (wide && first + N <= n) {
     Pack<T, N> p;
 #pragma unroll
-    for (int j = 0; j < N; ++j) p.v[j] = v[j];
+    for (int j = 0; j < N; ++j) store(p.v[j], v[j]);
     *reinterpret_cast<Pack<T, N>*>(y + first) = p;
     return;
   }
 #pragma unroll
-  for (int j = 0; j < N; ++j) if (first + j < n) y[first + j] = v[j];
+  for (int j = 0; j < N; ++j) if (first + j < n) store(y[first + j], v[j]);
 }
+
+// The number w: its bits are the last 32 of 2^52 + w. Cheaper than a conversion, of which a multiprocessor does few at a time.
+HIPPOGRAD_DEVICE double number(uint32_t w) { return __hiloint2double(0x43300000, int(w)) - 0x1p52; }
 
 template <class T> __global__ void uniform_kernel(State s, double low, double high, T* y, int64_t n, bool wide) {
   constexpr int N = kPerBlock<T>;
+  using C = compute_t<T>;
+  const C below = high > low ? nextafter(C(high), C(low)) : std::numeric_limits<C>::infinity();
   for (int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; b * N < n; b += int64_t(gridDim.x) * blockDim.x) {
     const PhiloxBlock w = s.block(b);
-    T v[N];
+    C v[N];
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      const double u = N == 4 ? double(w.word[j] >> 8) * 0x1p-24 : unit53(w.word[2 * j % 4], w.word[(2 * j + 1) % 4]);
-      const T x = T(fma(high - low, u, low));
-      v[j] = x < T(high) || high <= low ? x : nextafter(T(high), T(low));   // rounding may not reach `high`
+      const double u = N == 4 ? number(w.word[j] >> 8) * 0x1p-24 : unit53(w.word[2 * j % 4], w.word[(2 * j + 1) % 4]);
+      const C x = C(fma(high - low, u, low));
+      v[j] = x < below ? x : high > low ? below : x;   // rounding may not reach `high`
     }
     put(y, n, b * N, v, wide);
   }
 }
 
-// Box-Muller: a pair of normals from a radius and an angle.
+// ---- normals ----
+// Box-Muller: a pair of normals from a radius sqrt(-2 log u) and an angle 2 pi v, in double. For f32, 35 bits of either are
+// enough; the angle is rounded as the CPU rounds it, so that its multiples of pi agree.
+
+// u = (w + 1) / 2^32 = 2^k (1 + t), 1 + t in [1/sqrt 2, sqrt 2): log(1 + t) / t is a polynomial to 1e-10.
+HIPPOGRAD_DEVICE double radius32(uint32_t w) {
+  constexpr double c[12] = {1.0000000000337099,    -0.50000000331698868, 0.33333331575449027, -0.24999933316613632,
+                            0.20000108407151063,   -0.16670483263530469, 0.14285649593072797, -0.12410620799361634,
+                            0.11019347823455869,   -0.10879445924372723, 0.1074182074915066,  -0.059970102002982938};
+  const double m = number(w) + 1;
+  const int high = __double2hiint(m), k = (high - 0x3fe6a09e) >> 20;   // 0x3fe6a09e: 1/sqrt 2
+  const double t = __hiloint2double(high - k * (1 << 20), __double2loint(m)) - 1;
+  double p = c[11];
+#pragma unroll
+  for (int i = 10; i >= 0; --i) p = fma(p, t, c[i]);
+  const double square = -2 * fma(p, t, double(k - 32) * 0.69314718055994530942);
+  if (!(square > 0)) return 0;
+  const double y = rsqrtf(float(square)), r = square * y;   // one step of Newton's method from 23 bits
+  return fma(0.5 * y, fma(-r, r, square), r);
+}
+// sin and cos of 2 pi w / 2^32: the nearest quarter turn taken out, then their series on [-pi/4, pi/4].
+HIPPOGRAD_DEVICE void turn32(uint32_t w, double& sine, double& cosine) {
+  const uint32_t quarter = (w >> 30) + (w >> 29 & 1);   // 0 ... 4
+  const double angle = number(w) * 0x1p-32 * 6.283185307179586477, q = number(quarter);
+  const double a = fma(-q, 6.123233995736766e-17, fma(-q, 1.5707963267948966, angle)), z = a * a;
+  double s = fma(z, fma(z, fma(z, fma(z, -1 / 39916800.0, 1 / 362880.0), -1 / 5040.0), 1 / 120.0), -1 / 6.0);
+  s = fma(a * z, s, a);
+  double c = fma(z, fma(z, fma(z, fma(z, fma(z, 1 / 479001600.0, -1 / 3628800.0), 1 / 40320.0), -1 / 720.0), 1 / 24.0), -0.5);
+  c = fma(z, c, 1.0);
+  const double x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
+  cosine = (quarter + 1) & 2 ? -x : x;
+  sine = quarter & 2 ? -y : y;
+}
+
 template <class T> __global__ void normal_kernel(State s, double mean, double std, T* y, int64_t n, bool wide) {
   constexpr int N = kPerBlock<T>;
+  using C = compute_t<T>;
   for (int64_t b = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; b * N < n; b += int64_t(gridDim.x) * blockDim.x) {
     const PhiloxBlock w = s.block(b);
-    T x[N];
+    C x[N];
 #pragma unroll
     for (int j = 0; j < N; j += 2) {
-      const double u = N == 4 ? (double(w.word[j]) + 1) * 0x1p-32 : unit53(w.word[0], w.word[1]) + 0x1p-53;
-      const double v = N == 4 ? double(w.word[j + 1]) * 0x1p-32 : unit53(w.word[2], w.word[3]);
-      const double radius = std * sqrt(-2 * log(u));
-      double sine, cosine;
-      sincospi(2 * v, &sine, &cosine);
-      x[j] = T(fma(radius, cosine, mean));
-      x[j + 1] = T(fma(radius, sine, mean));
+      double radius, sine, cosine;
+      if constexpr (N == 4) {
+        radius = std * radius32(w.word[j]);
+        turn32(w.word[j + 1], sine, cosine);
+      } else {
+        radius = std * sqrt(-2 * log(unit53(w.word[0], w.word[1]) + 0x1p-53));
+        sincos(2 * 3.14159265358979323846 * unit53(w.word[2], w.word[3]), &sine, &cosine);
+      }
+      x[j] = C(fma(radius, cosine, mean));
+      x[j + 1] = C(fma(radius, sine, mean));
     }
     put(y, n, b * N, x, wide);
   }
@@ -123,7 +164,7 @@ template <class T, class F> __global__ void mask_kernel(State s, const T* x, T* 
 
 // Complex numbers are pairs of reals.
 template <class F> void visit_reals(const char* slot, MArray y, F f) {
-  visit(Types<float, double, complex64, complex128>{}, y.dtype(), slot, [&]<class T>() {
+  visit(InexactBf16{}, y.dtype(), slot, [&]<class T>() {
     using R = real_t<T>;
     const int64_t n = y.numel() * int64_t(sizeof(T) / sizeof(R));
     if (n > 0) f(reinterpret_cast<R*>(y.data<T>()), n, sizeof(T) != sizeof(R));
@@ -169,8 +210,8 @@ void bernoulli(CArray state, CArray x, MArray y) {
   visit(FloatBf16{}, x.dtype(), "bernoulli", [&]<class T>() { mask<T>("bernoulli", state, x, y, Toss<T>{}); });
 }
 
-const Bind b0(kernels::uniform, DeviceKind::CUDA, uniform);
-const Bind b1(kernels::normal, DeviceKind::CUDA, normal);
+const Bind b0(kernels::uniform, DeviceKind::CUDA, uniform, kTakesBf16);
+const Bind b1(kernels::normal, DeviceKind::CUDA, normal, kTakesBf16);
 const Bind b2(kernels::randint, DeviceKind::CUDA, randint);
 const Bind b3(kernels::dropout, DeviceKind::CUDA, dropout, kTakesBf16);
 const Bind b4(kernels::bernoulli, DeviceKind::CUDA, bernoulli, kTakesBf16);

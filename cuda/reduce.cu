@@ -51,7 +51,7 @@ ReducePlan plan_reduction(const Array& x, const Array& y) {
   return plan;
 }
 
-bool reduce_as_packs(ReducePlan& plan, const void* x, int itemsize, int V, int& tail) {
+bool rows_as_packs(ReducePlan& plan, const void* x, int itemsize, int V, int& tail) {
   Walk<1>& r = plan.reduced;
   if (r.rank == 0 || r.numel < V || r.stride[r.rank - 1][0] != 1) return false;
   if (reinterpret_cast<uintptr_t>(x) % size_t(V * itemsize) != 0) return false;
@@ -68,12 +68,40 @@ bool reduce_as_packs(ReducePlan& plan, const void* x, int itemsize, int V, int& 
   return true;
 }
 
-// Four positions for each thread or more; from 2048 positions on the whole block.
-int group_for(int64_t positions) {
-  if (positions >= 2048) return kReduceThreads;
+bool columns_as_packs(ReducePlan& plan, const void* x, int itemsize, int V, int64_t& y_step) {
+  Walk<2>& k = plan.kept;
+  const int last = k.rank - 1;
+  if (k.rank == 0 || k.stride[last][1] != 1 || k.size[last] % V != 0) return false;
+  if (reinterpret_cast<uintptr_t>(x) % size_t(V * itemsize) != 0) return false;
+  for (int d = 0; d < last; ++d) if (k.stride[d][1] % V != 0) return false;
+  for (int d = 0; d < plan.reduced.rank; ++d) if (plan.reduced.stride[d][0] % V != 0) return false;
+  y_step = k.stride[last][0];
+  k.size[last] /= V;
+  k.stride[last][0] *= V;
+  k.stride[last][1] *= V;
+  k.numel /= V;
+  k.small = k.numel < (int64_t(1) << 31);
+  if (k.small) for (int d = 0; d < k.rank; ++d) k.divider[d] = Divider(uint32_t(k.size[d]));
+  return true;
+}
+
+// Four positions for each thread or more; the whole block where an output is long, or where there are few outputs.
+int group_for(int64_t positions, int64_t outputs) {
+  if (positions >= 2048 || (positions >= 256 && outputs <= 512)) return kReduceThreads;
   int group = 1;
   while (group < 32 && group * 4 < positions) group *= 2;
   return group;
+}
+
+// A warp side by side as a rule; wider where columns are short. Where everything fits the L2 cache and blocks are few, narrower,
+// down to its sectors of 32 bytes.
+int width_for(int64_t columns, int64_t rows, int loaded, int bytes) {
+  int width = 1;
+  while (width < columns && width < 32) width *= 2;
+  while (width < columns && width < kReduceThreads && (kReduceThreads / width) * loaded > rows) width *= 2;
+  if (columns * rows * bytes > (8 << 20)) return width;
+  while (width * bytes > 32 && width > 1 && (columns + width - 1) / width < 264 && (kReduceThreads / width) * loaded < rows) width /= 2;
+  return width;
 }
 
 Pieces pieces_for(int64_t positions, int64_t blocks, int64_t least) {

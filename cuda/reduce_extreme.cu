@@ -113,23 +113,23 @@ void same_dtype(const char* op, CArray x, CArray y) {
 void extreme(CArray x, bool least, MArray y) {
   check_reduction("extreme", x, y);
   same_dtype("extreme", x, y);
-  visit(OrderedTypes{}, x.dtype(), least ? "min" : "max", [&]<class T>() { reduce<kPackOf<T>>("extreme", Extreme<T>{y.data<T>(), least}, x, y); });
+  visit(OrderedTypes{}, x.dtype(), least ? "min" : "max", [&]<class T>() { reduce<kPackOf<T>, kPackOf<T>>("extreme", Extreme<T>{y.data<T>(), least}, x, y); });
 }
 void arg_extreme(CArray x, int, bool least, MArray values, MArray index) {   // the dimension is the one in which x and values differ
   check_reduction("arg_extreme", x, values);
   same_dtype("arg_extreme", x, values);
   visit(OrderedTypes{}, x.dtype(), least ? "min" : "max", [&]<class T>() {
-    reduce<kPackOf<T>>("arg_extreme", ArgExtreme<T>{values.data<T>(), index.data<int64_t>(), least}, x, values);
+    reduce<kPackOf<T>, 1>("arg_extreme", ArgExtreme<T>{values.data<T>(), index.data<int64_t>(), least}, x, values);
   });
 }
 using EveryType = Types<float, double, complex64, complex128, int64_t, int32_t, uint8_t, bool, bfloat16>;
 void any(CArray x, bool all, MArray y) {
   check_reduction("any", x, y);
-  visit(EveryType{}, x.dtype(), all ? "all" : "any", [&]<class T>() { reduce<1>("any", Any<T>{y.data<bool>(), all}, x, y); });
+  visit(EveryType{}, x.dtype(), all ? "all" : "any", [&]<class T>() { reduce<1, 1>("any", Any<T>{y.data<bool>(), all}, x, y); });
 }
 void count_nonzero(CArray x, MArray y) {
   check_reduction("count_nonzero", x, y);
-  visit(EveryType{}, x.dtype(), "count_nonzero", [&]<class T>() { reduce<1>("count_nonzero", Count<T>{y.data<int64_t>()}, x, y); });
+  visit(EveryType{}, x.dtype(), "count_nonzero", [&]<class T>() { reduce<1, 1>("count_nonzero", Count<T>{y.data<int64_t>()}, x, y); });
 }
 
 const Bind b0(kernels::extreme, DeviceKind::CUDA, extreme, kTakesBf16);

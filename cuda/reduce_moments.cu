@@ -1,7 +1,7 @@
 // Mean and variance, log-sum-exp, norms, each in one pass over the data.
 //
-// moments    blocks (n, mean, m2) of 16 elements joined by Chan, Golub & LeVeque (1979), in double precision:
-//            mean = (n_a mean_a + n_b mean_b) / n,  m2 = m2_a + m2_b + (mean_b - mean_a)^2 n_a n_b / n
+// moments    with d = x - c, c the first element:  mean = c + sum d / n,  m2 = sum d^2 - (sum d)^2 / n, in double precision.
+//            The difference loses at most log2 of (mean - c)^2 / variance <= n bits, of the 29 that double has over float
 // logsumexp  (top, sum exp(x - top)): the lesser top's sum is scaled by exp(top_lesser - top)
 // norm       sum of |x|^p in double precision, then the root; p = 0: a count; p = +-inf: an extreme
 #include <cmath>
@@ -14,51 +14,56 @@ namespace {
 
 // ---- moments ----
 
-template <class M> struct MomentTotal { double n; M mean; double m2; };
+template <class M> struct MomentTotal { M sum; double squares; };   // of d = x - c
 template <class T> struct Moments {
   using In = T;
+  using C = compute_t<T>;
   using M = std::conditional_t<is_complex_v<T>, complex128, double>;
   using Total = MomentTotal<M>;
-  T* mean;
-  real_t<T>* m2;
-  static HIPPOGRAD_DEVICE M weighted(double a, const M& x, double b, const M& y) {
-    if constexpr (is_complex_v<M>) return M(a * x.real() + b * y.real(), a * x.imag() + b * y.imag());
-    else return a * x + b * y;
+  C* mean;
+  real_t<C>* m2;
+  M c = M(0);
+  static HIPPOGRAD_DEVICE double square(const M& d) {
+    if constexpr (is_complex_v<M>) return d.real() * d.real() + d.imag() * d.imag();
+    else return d * d;
   }
-  static HIPPOGRAD_DEVICE double square_distance(const M& a, const M& b) {
-    if constexpr (is_complex_v<M>) return (a.real() - b.real()) * (a.real() - b.real()) + (a.imag() - b.imag()) * (a.imag() - b.imag());
-    else return (a - b) * (a - b);
+  HIPPOGRAD_DEVICE void center(const T* first) {
+    c = convert<M>(*first);
+    if (square(c - c) != 0) c = M(0);   // infinite, or a NaN
   }
-  HIPPOGRAD_DEVICE Total none() const { return {0, M(0), 0}; }
+  HIPPOGRAD_DEVICE Total none() const { return {M(0), 0}; }
   template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
-    M sum = convert<M>(x[0]);
+    Total t = none();
 #pragma unroll
-    for (int i = 1; i < N; ++i) sum = weighted(1, sum, 1, convert<M>(x[i]));
-    const M center = N == 1 ? sum : weighted(1.0 / N, sum, 0, M(0));
-    double m2 = 0;
-#pragma unroll
-    for (int i = 0; i < N; ++i) m2 += square_distance(convert<M>(x[i]), center);
-    return {double(N), center, m2};
+    for (int i = 0; i < N; ++i) {
+      const M d = convert<M>(x[i]) - c;
+      t.sum += d;
+      t.squares += square(d);
+    }
+    return t;
   }
-  HIPPOGRAD_DEVICE Total join(const Total& a, const Total& b) const {
-    if (a.n == 0) return b;
-    if (b.n == 0) return a;
-    const double n = a.n + b.n, share = 1 / n;
-    return {n, weighted(a.n * share, a.mean, b.n * share, b.mean), a.m2 + b.m2 + square_distance(a.mean, b.mean) * (a.n * b.n * share)};
-  }
+  HIPPOGRAD_DEVICE Total join(const Total& a, const Total& b) const { return {a.sum + b.sum, a.squares + b.squares}; }
   HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t n) const {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    mean[at] = convert<T>(n == 0 ? M(nan) : t.mean);
-    if constexpr (std::is_same_v<T, compute_t<T>>) m2[at] = real_t<T>(t.m2);
-    else store(m2[at], float(t.m2));
+    const M shift = t.sum / double(n);
+    const double rest = n == 0 ? 0 : t.squares - square(shift) * double(n);
+    mean[at] = convert<C>(c + shift);
+    m2[at] = real_t<C>(rest < 0 ? 0 : rest);
   }
 };
 
+// bf16 is summed as it is; the kernel's own outputs are f32 then, for whoever goes on computing with them.
 void moments(CArray x, MArray mean, MArray m2) {
   check_reduction("moments", x, mean);
+  if (is_half(mean.dtype()) || is_half(m2.dtype())) {
+    detail::Widened<Array&> wide_mean(mean, false), wide_m2(m2, false);
+    return moments(x, wide_mean.get(), wide_m2.get());
+  }
   visit(InexactBf16{}, x.dtype(), "var", [&]<class T>() {
-    if (mean.dtype() != x.dtype() || m2.dtype() != dtype_of<real_t<T>>) fail<DtypeError>("moments: outputs must be ", x.dtype(), " and its real type");
-    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("moments", Moments<T>{mean.data<T>(), m2.data<real_t<T>>()}, x, mean);
+    using C = compute_t<T>;
+    if (mean.dtype() != dtype_of<C> || m2.dtype() != dtype_of<real_t<C>>)
+      fail<DtypeError>("moments: the outputs of ", x.dtype(), " must be ", dtype_of<C>, " and ", dtype_of<real_t<C>>, ", got ", mean.dtype(), " and ", m2.dtype());
+    constexpr int V = std::is_same_v<C, float> ? kPack<T> : 1;
+    reduce<V, V>("moments", Moments<T>{mean.data<C>(), m2.data<real_t<C>>()}, x, mean);
   });
 }
 
@@ -98,7 +103,7 @@ void logsumexp(CArray x, MArray y) {
   check_reduction("logsumexp", x, y);
   if (x.dtype() != y.dtype()) fail<DtypeError>("logsumexp: input is ", x.dtype(), ", output ", y.dtype());
   visit(FloatBf16{}, x.dtype(), "logsumexp", [&]<class T>() {
-    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1>("logsumexp", LogSumExp<T>{y.data<T>()}, x, y);
+    reduce<std::is_same_v<compute_t<T>, float> ? kPack<T> : 1, 1>("logsumexp", LogSumExp<T>{y.data<T>()}, x, y);
   });
 }
 
@@ -159,11 +164,11 @@ void norm(CArray x, double p, MArray y) {
     if (y.dtype() != dtype_of<real_t<T>>) fail<DtypeError>("norm: input is ", x.dtype(), ", output ", y.dtype());
     real_t<T>* to = y.data<real_t<T>>();
     constexpr int V = std::is_same_v<compute_t<T>, float> ? kPack<T> : 1;
-    if (p == 2) reduce<V>("norm", PowerSum<T, Power::two>{to, p}, x, y);
-    else if (p == 1) reduce<1>("norm", PowerSum<T, Power::one>{to, p}, x, y);
-    else if (p == 0) reduce<1>("norm", PowerSum<T, Power::zero>{to, p}, x, y);
-    else if (std::isinf(p)) reduce<1>("norm", ExtremeMagnitude<T>{to, p < 0}, x, y);
-    else reduce<1>("norm", PowerSum<T, Power::other>{to, p}, x, y);
+    if (p == 2) reduce<V, V>("norm", PowerSum<T, Power::two>{to, p}, x, y);
+    else if (p == 1) reduce<1, 1>("norm", PowerSum<T, Power::one>{to, p}, x, y);
+    else if (p == 0) reduce<1, 1>("norm", PowerSum<T, Power::zero>{to, p}, x, y);
+    else if (std::isinf(p)) reduce<1, 1>("norm", ExtremeMagnitude<T>{to, p < 0}, x, y);
+    else reduce<1, 1>("norm", PowerSum<T, Power::other>{to, p}, x, y);
   });
 }
 

@@ -19,11 +19,12 @@ template <class T> HIPPOGRAD_DEVICE T times(T a, T b) {
   else return a * b;
 }
 
-template <class T, bool kProduct> struct Accumulate {
+template <class T, bool kProduct, class Out> struct Accumulate {
   using In = T;
   using Short = compute_t<T>;
   using Total = typename Wide<Short>::type;
-  T* y;
+  Out* y;
+  double divisor;   // of the total: 1, or what makes it a mean
   HIPPOGRAD_DEVICE Total none() const { return kProduct ? Total(1) : Total(0); }
   template <int N> HIPPOGRAD_DEVICE Total block(const T (&x)[N], int64_t, int64_t) const {
     Short s = load(x[0]);
@@ -32,27 +33,38 @@ template <class T, bool kProduct> struct Accumulate {
     return convert<Total>(s);
   }
   HIPPOGRAD_DEVICE Total join(const Total& a, const Total& b) const { return kProduct ? times(a, b) : plus(a, b); }
-  HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t) const { y[at] = convert<T>(t); }
+  HIPPOGRAD_DEVICE void write(const Total& t, int64_t at, int64_t) const {
+    if constexpr (std::is_integral_v<T>) y[at] = t;
+    else y[at] = convert<Out>(t / divisor);
+  }
 };
 
-void same_dtype(const char* op, CArray x, CArray y) {
-  if (x.dtype() != y.dtype()) fail<DtypeError>(op, ": input is ", x.dtype(), ", output ", y.dtype());
-}
-using SummedTypes = Types<float, double, complex64, complex128, int64_t, bfloat16>;
+using SummedTypes = Types<float, double, complex64, complex128, int64_t>;
 
-template <bool kProduct> void accumulate(const char* name, CArray x, MArray y) {
+// Equal dtypes; f32 from bf16 as well, for whoever goes on computing with the result.
+template <bool kProduct> void accumulate(const char* name, CArray x, double divisor, MArray y) {
   check_reduction(name, x, y);
-  same_dtype(name, x, y);
+  if (x.dtype() == DType::bf16) {
+    constexpr int V = kPack<bfloat16>;
+    if (y.dtype() == DType::bf16) return reduce<V, V>(name, Accumulate<bfloat16, kProduct, bfloat16>{y.data<bfloat16>(), divisor}, x, y);
+    if (y.dtype() == DType::f32) return reduce<V, V>(name, Accumulate<bfloat16, kProduct, float>{y.data<float>(), divisor}, x, y);
+  }
+  if (x.dtype() != y.dtype()) fail<DtypeError>(name, ": input is ", x.dtype(), ", output ", y.dtype());
   visit(SummedTypes{}, x.dtype(), name, [&]<class T>() {
-    constexpr int V = std::is_same_v<compute_t<T>, float> ? kPack<T> : 1;
-    reduce<V>(name, Accumulate<T, kProduct>{y.data<T>()}, x, y);
+    constexpr int V = std::is_same_v<T, float> ? kPack<T> : 1;
+    reduce<V, V>(name, Accumulate<T, kProduct, T>{y.data<T>(), divisor}, x, y);
   });
 }
-void sum(CArray x, MArray y) { accumulate<false>("sum", x, y); }
-void prod(CArray x, MArray y) { accumulate<true>("prod", x, y); }
+void sum(CArray x, MArray y) { accumulate<false>("sum", x, 1, y); }
+void mean(CArray x, MArray y) {
+  if (!is_floating(x.dtype())) unsupported_dtype("mean", x.dtype());
+  accumulate<false>("mean", x, double(x.numel()) / double(y.numel()), y);
+}
+void prod(CArray x, MArray y) { accumulate<true>("prod", x, 1, y); }
 
 const Bind b0(kernels::sum, DeviceKind::CUDA, sum, kTakesBf16);
-const Bind b1(kernels::prod, DeviceKind::CUDA, prod, kTakesBf16);
+const Bind b1(kernels::mean, DeviceKind::CUDA, mean, kTakesBf16);
+const Bind b2(kernels::prod, DeviceKind::CUDA, prod, kTakesBf16);
 
 }  // namespace
 }  // namespace hippograd::cuda

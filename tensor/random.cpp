@@ -39,9 +39,9 @@ namespace {
 // Halves and complex numbers are drawn in their real compute type.
 template <class Draw> Array drawn(const Shape& shape, DType dtype, Generator& g, Device d, Draw draw) {
   if (!is_floating(dtype)) fail<DtypeError>("random: expected a floating-point dtype, got ", dtype);
-  Array y = empty(shape, compute_dtype(dtype), d);
+  Array y = empty(shape, dtype, d);
   draw(g.take(y.numel(), d), y);
-  return y.to(dtype);
+  return y;
 }
 }  // namespace
 

@@ -96,12 +96,9 @@ struct Mean {
     return {out(over.result(x[0].shape(), name), x[0].dtype())};
   }
   Array forward(Saved&, ArrayIn x) const {
-    const DType wide = compute_dtype(x[0].dtype());            // halves: rounded once, after the division
-    Array y = empty(over.kept(x[0].shape(), name), wide, x[0].device());
-    kernels::sum(x[0].to(wide), y);
-    const Array n = full({}, double(over.count(x[0].shape(), name)), wide, x[0].device());
-    kernels::binary(binary_id<pointwise::Div>, y, n.expand(y.shape()), 0, y);
-    return y.view(over.result(x[0].shape(), name)).to(x[0].dtype());
+    Array y = empty(over.kept(x[0].shape(), name), x[0].dtype(), x[0].device());
+    kernels::mean(x[0], y);
+    return y.view(over.result(x[0].shape(), name));
   }
   Tensor backward(Saved& s, Tensor dy) const {
     const Shape& shape = s.in(0).shape;
@@ -314,9 +311,8 @@ struct VarMean {
     const DType wide = compute_dtype(x[0].dtype());
     const Shape kept = over.kept(x[0].shape(), name), shape = infer(x)[0].shape;
     Array mean = empty(kept, wide, x[0].device()), spread = empty(kept, real_of(wide), x[0].device());
-    kernels::moments(x[0].to(wide), mean, spread);
-    const Array n = full({}, degrees(x[0].shape()), spread.dtype(), x[0].device());
-    kernels::binary(binary_id<pointwise::Div>, spread, n.expand(kept), 0, spread);
+    kernels::moments(x[0], mean, spread);
+    kernels::unary(unary_id<pointwise::DivNumber>, spread, degrees(x[0].shape()), 0, spread);
     if (root) kernels::unary(unary_id<pointwise::Sqrt>, spread, 0, 0, spread);
     Arrays ys{spread.view(shape).to(real_of(x[0].dtype())), mean.view(shape).to(x[0].dtype())};
     s.input(0);

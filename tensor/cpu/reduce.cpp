@@ -1,10 +1,12 @@
 #include "tensor/kernels/reduce.h"
 
 #include "tensor/cpu/reduce_loops.h"
+#include "tensor/kernels/elementwise.h"
 
 namespace hippograd {
 namespace kernels {
 constinit decltype(sum) sum{"sum"};
+constinit decltype(mean) mean{"mean"};
 constinit decltype(prod) prod{"prod"};
 constinit decltype(extreme) extreme{"extreme"};
 constinit decltype(any) any{"any"};
@@ -24,6 +26,12 @@ void sum_cpu(CArray x, MArray y) {
   check_reduction("sum", x, y);
   same_dtype("sum", x, y);
   visit(SummedTypes{}, x.dtype(), "sum", [&]<class T>() { cpu::reduce<Plus<T>, T>(x, y, y.data<T>(), 0.05 * sizeof(T)); });
+}
+
+void mean_cpu(CArray x, MArray y) {
+  if (!is_floating(x.dtype())) unsupported_dtype("mean", x.dtype());
+  sum_cpu(x, y);
+  if (y.numel() > 0) kernels::unary(unary_id<pointwise::DivNumber>, y, double(x.numel()) / double(y.numel()), 0, y);
 }
 
 void prod_cpu(CArray x, MArray y) {
@@ -127,6 +135,7 @@ const Bind b2(kernels::extreme, DeviceKind::CPU, extreme_cpu);
 const Bind b3(kernels::any, DeviceKind::CPU, any_cpu);
 const Bind b4(kernels::count_nonzero, DeviceKind::CPU, count_nonzero_cpu);
 const Bind b5(kernels::arg_extreme, DeviceKind::CPU, arg_extreme_cpu);
+const Bind b6(kernels::mean, DeviceKind::CPU, mean_cpu);
 
 }  // namespace
 }  // namespace hippograd

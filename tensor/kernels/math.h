@@ -370,14 +370,21 @@ template <class T> HIPPOGRAD_INLINE T pow(T base, T exponent) {
 #endif
 }  // namespace lanes
 
+// a / b for 1 <= b < 2^100. A device multiplies by its approximate reciprocal (2 ulp), a fifth of the instructions.
+template <class T> HIPPOGRAD_INLINE T quotient(T a, T b) {
+#ifdef __CUDA_ARCH__
+  if constexpr (std::is_same_v<T, float>) return __fdividef(a, b);
+#endif
+  return a / b;
+}
 // 1 / (1 + e^-x) without overflow: the small side keeps its full precision down to denormals.
 template <class T> HIPPOGRAD_INLINE T sigmoid(T x) {
   const T z = exp(-std::abs(x));
-  return (x < 0 ? z : T(1)) / (1 + z);
+  return quotient(x < 0 ? z : T(1), 1 + z);
 }
 // log(1 + z) for 0 <= z <= 1: 2 atanh(s), s = z / (2 + z).
 template <class T> HIPPOGRAD_INLINE T log1p_unit(T z) {
-  const T s = z / (z + 2), w = s * s, twice = s + s;
+  const T s = quotient(z, z + 2), w = s * s, twice = s + s;
   if constexpr (std::is_same_v<T, float>)
     return twice + twice * (w * (0.3333332016834961989f + w * (0.2000378032245560288f + w * (0.1411830990265524072f + w * 0.134257490114185759f))));
   else return twice + twice * atanh_series<T>(w);
@@ -400,8 +407,12 @@ HIPPOGRAD_INLINE float scaled_erfc(float x) {
 // e^{-scale x^2} for |x| <= 15; the rounding error of x^2 is put back, since the exponential would magnify it.
 HIPPOGRAD_INLINE float gauss(float x, float scale) {
   const float square = x * x, lost = std::fma(x, x, -square);
+#ifdef __CUDA_ARCH__
+  return exp(-scale * square) * (1 - scale * lost);
+#else
   const float low = -scale * square < Format<float>::exp_low ? Format<float>::exp_low : -scale * square;
   return exp_within(low, -scale * lost);
+#endif
 }
 // erf(x) for |x| < 0.9 by its series 2 / sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n + 1)).
 HIPPOGRAD_INLINE float erf_near(float x) {
@@ -437,7 +448,7 @@ template <class T> struct Normal { T cdf, density; };
 HIPPOGRAD_INLINE float mills(float x) {
   constexpr float c[11] = {5.076102222e-7f, 0.1196748511f,   0.1196910337f, 0.1095521957f,  0.08086067805f, 0.09025289353f,
                            -0.06996656326f, 0.181734685f,    -0.2214175314f, 0.1097891169f, -0.02017186855f};
-  const float t = 1 / (1 + 0.3f * x);
+  const float t = quotient(1.f, 1 + 0.3f * x);
   float y = c[10];
 #pragma GCC unroll 10
   for (int i = 9; i >= 0; --i) y = y * t + c[i];

@@ -7,8 +7,10 @@
 
 namespace hippograd::kernels {
 
-// Same dtype: f32 f64 c64 c128 i64 (cast other integers and bool to i64 first). An empty sum is 0.
+// Same dtype: f32 f64 c64 c128 i64 (cast other integers and bool to i64 first); a half x may have an f32 y. An empty sum is 0.
 extern constinit Kernel<void(CArray x, MArray y)> sum;
+// y = sum / number of elements, rounded once. Floating and complex; a half x may have an f32 y.
+extern constinit Kernel<void(CArray x, MArray y)> mean;
 // An empty product is 1. Dtypes as sum.
 extern constinit Kernel<void(CArray x, MArray y)> prod;
 // The greatest (least) element; NaN wins. Real, integer and bool; x not empty where y is not.
