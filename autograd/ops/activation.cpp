@@ -38,7 +38,7 @@ HIPPOGRAD_ACTIVATION(HardsigmoidOp, "hardsigmoid", "clamp(input + 3, 0, 6) / 6",
 }
 HIPPOGRAD_ACTIVATION(HardswishOp, "hardswish", "input * clamp(input + 3, 0, 6) / 6", Hardswish, 0, 0) {
   const Tensor x = s.x(0);
-  return where(lt(x, -3), zero_of(dy), where(le(x, 3), mul(dy, add(div(x, 3), 0.5)), dy));
+  return where(le(x, -3), zero_of(dy), where(lt(x, 3), mul(dy, add(div(x, 3), 0.5)), dy));   // flat and 1 at the corners, as in PyTorch
 }
 //   t = tanh(softplus(x))                t + x (1 - t^2) sigmoid(x)
 HIPPOGRAD_ACTIVATION(MishOp, "mish", "input * tanh(softplus(input))", Mish, 0, 0) {
