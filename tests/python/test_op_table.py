@@ -12,9 +12,9 @@ BEHIND = {
     "clamp_tensor": "clamp", "trunc_divide": "div", "round_decimals": "round", "gelu_tanh": "gelu", "sinc_derivative": "sinc", "mul_conj": "vdot",
     "slice": "narrow", "slice_adjoint": "narrow", "select_adjoint": "select", "gather_adjoint": "gather", "unfold_adjoint": "unfold",
     "index_select_adjoint": "index_select", "linear_index": "take", "as_strided_adjoint": "as_strided", "as_strided_gather": "as_strided",
-    "as_strided_scatter": "as_strided", "sum_to": "expand", "tri": "tril", "constant_pad": "pad", "resample": "interpolate",
+    "sum_to": "expand", "tri": "tril", "constant_pad": "pad", "resample": "interpolate",
     "resample_input": "interpolate", "max_pool": "max_pool2d", "avg_pool": "avg_pool2d", "avg_pool_input": "avg_pool2d",
-    "conv2d_input": "conv2d", "conv2d_weight": "conv2d",
+    "conv2d_input": "conv2d", "conv2d_weight": "conv2d", "to_device": "to",
 }
 
 
