@@ -35,7 +35,7 @@ def set_device(device):
 
 @contextlib.contextmanager
 def device(device):
-    """New `cuda` tensors live on this device inside the block."""
+    """What `hippograd.cuda`'s functions mean by default inside the block; tensors name their device themselves ("cuda" is cuda:0)."""
     before = _current
     set_device(device)
     try:

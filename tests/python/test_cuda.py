@@ -230,3 +230,11 @@ def test_the_examples_of_the_documentation_run(capsys):
     steps = re.findall(r"^(\d+) (\d\.\d+)$", capsys.readouterr().out, re.MULTILINE)
     assert [int(k) for k, _ in steps] == [50, 100, 150, 200] and float(steps[-1][1]) < 0.3
     assert names["step"].captured and names["step"].replays == 199
+
+
+def test_a_recording_refuses_an_optimizer_without_state():
+    model, x, t = model_and_batch()
+    step = hg.cuda.capture(make_step(model, hg.optim.AdamW(model.parameters(), lr=1e-3)), warmup=0)
+    with pytest.raises(hg.DeviceError, match="no state yet"):
+        step(x, t)
+    assert (x + 1).isfinite().all().item()

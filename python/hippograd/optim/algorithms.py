@@ -24,8 +24,15 @@ def _count(state):
     return state["step"].item()
 
 
+def _refuse_fresh_state():
+    """State made inside a recording would be made anew, as zeros, at each replay."""
+    if _C._cuda.capturing():
+        raise _C.DeviceError("capture: the optimizer has no state yet; run one step before the recording (capture(step, warmup=1) does)")
+
+
 def _start(state, p, *names):
     if not state:
+        _refuse_fresh_state()
         state["step"] = _C.tensor(0.0)
         for name in names:
             state[name] = _C.zeros_like(p.detach())
@@ -89,6 +96,8 @@ class SGD(Optimizer):
             for new in (True, False):            # a new buffer starts as the gradient, whatever the momentum
                 some = [k for k, p in enumerate(params) if (id(p) in fresh) == new]
                 if group["momentum"] != 0:
+                    if new and some:
+                        _refuse_fresh_state()
                     for k in some if new else ():
                         states[k]["momentum_buffer"] = _C.zeros_like(params[k].detach())
                 buffers = [states[k]["momentum_buffer"] for k in some] if group["momentum"] != 0 else []
