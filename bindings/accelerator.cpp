@@ -1,6 +1,5 @@
 // What hippograd.cuda is made of: statistics, streams, events, captured steps (tensor/accelerator.h), by the device's index. Streams
 // and events are integers here; the Python classes own them.
-#include <cstring>
 #include <optional>
 
 #include "autograd/autocast.h"
@@ -24,18 +23,11 @@ int64_t number(void* p) { return int64_t(reinterpret_cast<intptr_t>(p)); }
 // A Python callable that gives the numbers of an optimizer's step, as a live array of the captured step or at once.
 Array step_scalars(py::object advance, Device device) {
   auto callable = std::make_shared<PyHandle>(advance.ptr());
-  const auto next = [callable] {
+  return fresh_array<double, 4>([callable] {
     const py::gil_scoped_acquire locked;
     const auto [lr, step] = py::cast<std::pair<double, double>>(py::reinterpret_borrow<py::object>(callable->get())());
     return std::array<double, 4>{lr, step, 1, 0};
-  };
-  if (Capture* capture = Capture::current(); capture && capture->device() == device)
-    return capture->live({4}, DType::f64, [next](void* host) {
-      const auto now = next();
-      std::memcpy(host, now.data(), sizeof now);
-    });
-  const auto now = next();
-  return from_vector<double>({now.begin(), now.end()}, {4}).to(device);
+  }, device);
 }
 void changed(const Tensors& list) {
   for (const Tensor& t : list) if (t.defined()) t.array().storage()->bump_version();

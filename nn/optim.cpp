@@ -1,7 +1,6 @@
 #include "nn/optim.h"
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <numbers>
 
@@ -31,14 +30,8 @@ Optimizer::Optimizer(std::vector<ParamGroup> groups, std::vector<std::string> sl
 
 // While a step is captured, learning rate and step count are read from here again before each replay.
 Array Optimizer::scalars_on(Device device) {
-  const auto next = [this] { return std::array<double, 4>{lr_, double(++steps_), 1, 0}; };
-  if (Capture* capture = Capture::current(); capture && capture->device() == device)
-    return capture->live({4}, DType::f64, [next](void* host) {
-      const auto now = next();
-      std::memcpy(host, now.data(), sizeof now);
-    }).clone();   // the step writes into its scalars
-  const auto now = next();
-  return from_vector<double>({now.begin(), now.end()}, {4}).to(device);
+  const Array scalars = fresh_array<double, 4>([this] { return std::array<double, 4>{lr_, double(++steps_), 1, 0}; }, device);
+  return Capture::current() ? scalars.clone() : scalars;   // the step writes into its scalars; what a replay sends stays
 }
 
 void Optimizer::step(double lr, double max_norm) {

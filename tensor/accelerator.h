@@ -1,6 +1,8 @@
 #pragma once
 // What a device offers beyond memory and kernels: names, statistics, streams, events, page-locked host memory, and graphs of
 // captured steps. A backend fills the table; an empty entry means that the backend does not offer it.
+#include <array>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -76,6 +78,18 @@ class Capture {
   std::vector<char> host_;
   std::vector<Live> live_;
 };
+
+// An array on `device` with the numbers of `next()`: those of now, or, while a step is captured for that device, of each replay.
+template <class T, size_t N> Array fresh_array(std::function<std::array<T, N>()> next, Device device) {
+  const Shape shape{int64_t(N)};
+  if (Capture* capture = Capture::current(); capture && capture->device() == device)
+    return capture->live(shape, dtype_of<T>, [next = std::move(next)](void* host) {
+      const std::array<T, N> now = next();
+      std::memcpy(host, now.data(), sizeof now);
+    });
+  const std::array<T, N> now = next();
+  return from_vector<T>({now.begin(), now.end()}, shape).to(device);
+}
 
 // A copy of x (on the CPU) in page-locked memory of this kind of device, from where copies to it run while the host goes on.
 Array pinned(const Array& x, DeviceKind kind);

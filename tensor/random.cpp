@@ -1,7 +1,6 @@
 #include "tensor/random.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "tensor/accelerator.h"
@@ -15,18 +14,11 @@ std::array<uint32_t, 4> philox(uint64_t seed, uint64_t counter, uint64_t stream)
 }
 
 Array Generator::take(int64_t count, Device device) {
-  const auto next = [this, count] {
+  return fresh_array<int64_t, 2>([this, count] {
     const std::array<int64_t, 2> state{int64_t(seed_), int64_t(offset_)};
     offset_ += uint64_t((count + 1) / 2);   // a double uses two words, so half a block; floats leave some unused
     return state;
-  };
-  if (Capture* capture = Capture::current(); capture && device == capture->device())
-    return capture->live({2}, DType::i64, [next](void* host) mutable {
-      const auto state = next();
-      std::memcpy(host, state.data(), sizeof state);
-    });
-  const auto state = next();
-  return from_vector<int64_t>({state[0], state[1]}, {2}).to(device);
+  }, device);
 }
 
 Generator& default_generator() {

@@ -22,6 +22,7 @@ try:
 except ImportError as error:
     sys.exit(f"bench/peers/gemm.py compares with PyTorch and needs torch and numpy: {error}")
 import hippograd as hg
+from rows import device_time
 
 # what, shape of a, shape of b (as stored; t: used transposed), bias
 SHAPES = [
@@ -77,18 +78,6 @@ class Product:
         want = self.torch().float().cpu().numpy()
         got = self.ours().to(hg.float32).to("cpu").numpy()
         return float(np.abs(got - want).max() / np.abs(want).max())
-
-
-def device_time(call, count):
-    """Seconds per call on the device; the queue is filled while a kernel spins."""
-    start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    torch.cuda._sleep(int(4e4) * count + int(2e6))
-    start.record()
-    for _ in range(count):
-        call()
-    stop.record()
-    torch.cuda.synchronize()
-    return start.elapsed_time(stop) * 1e-3 / count
 
 
 def compare(product, rounds):

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tensor/parallel.h"
+#include "tensor/philox.h"
 
 namespace hippograd {
 namespace kernels {
@@ -14,27 +15,15 @@ namespace {
 
 constexpr int kBlocks = 64;   // Philox blocks computed side by side: the loop over them vectorises
 
-// words[4 b + k] = word k of block first + b (tensor/random.cpp has the generator one block at a time).
+// words[4 b + k] = word k of block first + b.
 void philox_words(uint64_t seed, uint64_t first, uint32_t* words) {
 #pragma omp simd
   for (int b = 0; b < kBlocks; ++b) {
-    const uint64_t counter = first + uint64_t(b);
-    uint32_t c0 = uint32_t(counter), c1 = uint32_t(counter >> 32), c2 = 0, c3 = 0;
-    uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round) {
-      const uint64_t p0 = uint64_t(0xD2511F53u) * c0, p1 = uint64_t(0xCD9E8D57u) * c2;
-      c0 = uint32_t(p1 >> 32) ^ c1 ^ key0;
-      c1 = uint32_t(p1);
-      c2 = uint32_t(p0 >> 32) ^ c3 ^ key1;
-      c3 = uint32_t(p0);
-      key0 += 0x9E3779B9u;
-      key1 += 0xBB67AE85u;
-    }
-    words[4 * b] = c0;
-    words[4 * b + 1] = c1;
-    words[4 * b + 2] = c2;
-    words[4 * b + 3] = c3;
+    const PhiloxBlock block = philox_block(seed, first + uint64_t(b));
+    words[4 * b] = block.word[0];
+    words[4 * b + 1] = block.word[1];
+    words[4 * b + 2] = block.word[2];
+    words[4 * b + 3] = block.word[3];
   }
 }
 

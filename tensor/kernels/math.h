@@ -19,12 +19,10 @@
 #include <type_traits>
 
 #include "tensor/complex.h"
+#include "tensor/host_device.h"
 
 #ifdef __CUDACC__
 #include <cuda/std/cmath>
-#define HD __host__ __device__
-#else
-#define HD
 #endif
 #define HIPPOGRAD_INLINE HD inline __attribute__((always_inline))
 
